@@ -1,0 +1,61 @@
+const transform = {
+  '^.+\\.ts$': [
+    '@swc/jest',
+    {
+      jsc: {
+        target: 'es2022',
+        parser: { syntax: 'typescript', decorators: true },
+        transform: { legacyDecorator: true, decoratorMetadata: true },
+        keepClassNames: true,
+      },
+      module: { type: 'es6' },
+      sourceMaps: 'inline',
+    },
+  ],
+};
+
+const workspaces = {
+  '^nestjs-realtime-protocol$': '<rootDir>/libs/realtime-protocol/src/index.ts',
+  '^nestjs-realtime-client$': '<rootDir>/libs/realtime-client/src/index.ts',
+  '^nestjs-realtime$': '<rootDir>/libs/realtime/src/index.ts',
+  '^nestjs-realtime/throttler$': '<rootDir>/libs/realtime/src/limits/throttler/index.ts',
+  '^nestjs-realtime/(health|metrics|testing)$': '<rootDir>/libs/realtime/src/$1/index.ts',
+  '^(\\.{1,2}/.*)\\.js$': '$1',
+};
+
+const common = {
+  rootDir: import.meta.dirname,
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform,
+  setupFiles: ['reflect-metadata'],
+  modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/libs/[^/]+/dist'],
+};
+
+export default {
+  testTimeout: 30_000,
+  projects: [
+    {
+      ...common,
+      displayName: 'unit',
+      testMatch: ['<rootDir>/libs/*/src/**/*.spec.ts', '<rootDir>/src/**/*.spec.ts', '<rootDir>/scripts/**/*.spec.ts'],
+      moduleNameMapper: workspaces,
+    },
+    {
+      ...common,
+      displayName: 'nest12',
+      testMatch: ['<rootDir>/test/**/*.spec.ts'],
+      moduleNameMapper: workspaces,
+    },
+    {
+      ...common,
+      displayName: 'nest11',
+      testMatch: ['<rootDir>/test/contract/nest/**/*.spec.ts'],
+      moduleNameMapper: {
+        '^@nestjs/(core|common|websockets|platform-socket.io|platform-express|testing)(.*)$':
+          '<rootDir>/test/nest11/node_modules/@nestjs/$1$2',
+        ...workspaces,
+      },
+    },
+  ],
+};

@@ -1,0 +1,133 @@
+import type { ErrorAck, WireError } from './codes.js';
+
+/** Version of this wire, in `realtime:hello` and in CONNECT's `rt`. */
+export const WIRE_VERSION = 1;
+
+export const SERVER_EVENTS = {
+  hello: 'realtime:hello',
+  presence: 'realtime:presence',
+  room: 'realtime:room',
+  token: 'realtime:token',
+  drain: 'realtime:drain',
+  bye: 'realtime:bye',
+} as const;
+
+export const CLIENT_EVENTS = {
+  join: 'realtime:join',
+  leave: 'realtime:leave',
+  publish: 'realtime:publish',
+  history: 'realtime:history',
+  presence: 'realtime:presence',
+  meta: 'realtime:meta',
+  refresh: 'realtime:refresh',
+} as const;
+
+/** A place in a log: offsets count up by one within an epoch; positions of two epochs cannot be compared. */
+export interface Position {
+  epoch: string;
+  offset: number;
+}
+
+/** CONNECT's `auth`. `rt` marks our client: it understands `retryAfterMs`, a stock client does not. */
+export interface ConnectAuth {
+  token?: string;
+  rt?: { v: number; device?: string };
+}
+
+export interface Hello {
+  connectionId: string;
+  v: number;
+  /** The node that serves this connection: for support and demos, never for logic. */
+  node: string;
+  limits: { messagesPerSecond: number; burst: number; maxPayloadBytes: number; maxRooms: number };
+  requestWindowMs: number;
+}
+
+export interface PresenceDevice {
+  device: string;
+  meta?: unknown;
+}
+
+export interface PresenceUser {
+  id: string;
+  devices: PresenceDevice[];
+}
+
+export interface PresenceState {
+  epoch: string;
+  version: number;
+  /** Users in the room. */
+  count: number;
+  /** Absent in a room that is too large to list: counts only. */
+  users?: PresenceUser[];
+}
+
+/** `realtime:presence`: all that changed between version `from` and version `to`, or only the count in a large room. */
+export interface PresenceDiff {
+  room: string;
+  epoch: string;
+  from: number;
+  to: number;
+  join?: PresenceUser[];
+  leave?: string[];
+  update?: PresenceUser[];
+}
+
+export interface PresenceCount {
+  room: string;
+  count: number;
+}
+
+export interface JoinRequest {
+  room: string;
+  position?: Position;
+  since?: 'retention';
+  meta?: unknown;
+  ticket?: string;
+}
+
+export interface JoinReply {
+  room: string;
+  state?: unknown;
+  presence?: PresenceState;
+  position?: Position;
+  recovered?: boolean;
+  publications?: unknown[];
+  ticket?: string;
+}
+
+export type JoinResult = JoinReply | (ErrorAck & { room?: string });
+
+/** Second argument of every event that comes from a room. */
+export interface RoomMeta {
+  room: string;
+  id?: string;
+  offset?: number;
+  epoch?: string;
+  publisher?: string;
+}
+
+export interface PublishReply {
+  id: string;
+  offset?: number;
+  epoch?: string;
+}
+
+export interface RoomStatus {
+  room: string;
+  status: 'kicked' | 'closed' | 'gap';
+  code: string;
+  position?: Position;
+}
+
+export interface TokenNotice {
+  /** Unix time in milliseconds at which the token expires. */
+  expiresAt: number;
+}
+
+export interface DrainNotice {
+  reconnectAfterMs: number;
+  reason: string;
+}
+
+export type Bye = WireError;

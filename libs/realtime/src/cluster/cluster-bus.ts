@@ -1,0 +1,27 @@
+import type { Lifecycle } from '../core/lifecycle.js';
+
+/** `down`: the server is not reachable or does not echo our probe. */
+export type BusState = 'up' | 'down';
+
+export type BusListener = (payload: string) => void;
+
+/**
+ * Messages between nodes, at most once, in order for each channel and publisher. A payload comes back to its own node
+ * too, on the same path as to everybody else, so all nodes see one order.
+ * Invariant: when `subscribe` has resolved, whatever is published later is delivered, as long as the state stays `up`.
+ */
+export interface ClusterBus extends Lifecycle {
+  readonly state: BusState;
+  /** Milliseconds the last probe took there and back; undefined before the first echo. */
+  readonly roundTripMs: number | undefined;
+  /** Called on each change, with `up` only after all subscriptions are confirmed again. Returns its own removal. */
+  onState(listener: (state: BusState) => void): () => void;
+  /** One listener for each channel; resolves when the server has confirmed it. Rejects with `UNAVAILABLE` past the deadline. */
+  subscribe(channel: string, listener: BusListener): Promise<void>;
+  unsubscribe(channel: string): Promise<void>;
+  /** Resolves when the server took it; rejects with `UNAVAILABLE` (retryable) if the queue is full or the deadline passed. */
+  publish(channel: string, payload: string): Promise<void>;
+}
+
+/** The channel of a room: presence diffs (`p…`) and messages (`m…`) in one order. Scripts publish on it too. */
+export const roomChannel = (room: string): string => `{${room}}:ch`;

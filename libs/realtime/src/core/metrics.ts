@@ -1,0 +1,48 @@
+/**
+ * What the library counts, as a port: `metrics/` implements it with prom-client, everybody else only calls it.
+ * Labels are bounded by construction: `event` is a declared event or `_unknown`, codes and reasons come from our own lists.
+ */
+export interface RealtimeMetrics {
+  /** A transport was accepted / went away. */
+  transport(delta: 1 | -1): void;
+  /** A connection was opened, in its namespace. */
+  connected(namespace: string): void;
+  disconnected(namespace: string, reason: string): void;
+  handshakeRejected(code: string): void;
+  messageIn(event: string): void;
+  messagesOut(count: number): void;
+  handled(event: string, seconds: number): void;
+  errorAck(code: string): void;
+  published(): void;
+  fannedOut(members: number): void;
+  roomsHosted(count: number): void;
+  presenceEntries(count: number): void;
+  throttled(limit: string): void;
+  redisUp(isUp: boolean): void;
+  redisCommand(seconds: number, isOk: boolean): void;
+  clusterDelivery(seconds: number): void;
+  /** Something was lost or refused on purpose, by kind: never silent. */
+  dropped(kind: string): void;
+}
+
+const nothing = (): void => undefined;
+
+export const noMetrics: RealtimeMetrics = {
+  transport: nothing,
+  connected: nothing,
+  disconnected: nothing,
+  handshakeRejected: nothing,
+  messageIn: nothing,
+  messagesOut: nothing,
+  handled: nothing,
+  errorAck: nothing,
+  published: nothing,
+  fannedOut: nothing,
+  roomsHosted: nothing,
+  presenceEntries: nothing,
+  throttled: nothing,
+  redisUp: nothing,
+  redisCommand: nothing,
+  clusterDelivery: nothing,
+  dropped: nothing,
+};

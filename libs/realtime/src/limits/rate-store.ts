@@ -1,0 +1,11 @@
+/** One fixed-window counter with a block time, as `@nestjs/throttler` defines it; times in milliseconds. */
+export interface RateStore {
+  hit(key: string, options: { ttlMs: number; limit: number; blockMs: number }): Promise<RateHit>;
+}
+
+export interface RateHit {
+  readonly hits: number;
+  readonly expiresInMs: number;
+  readonly isBlocked: boolean;
+  readonly blockExpiresInMs: number;
+}

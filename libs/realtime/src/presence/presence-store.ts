@@ -1,0 +1,101 @@
+import type { PresenceState, PresenceUser } from 'nestjs-realtime-protocol';
+import type { ConnectionId, Incarnation } from '../core/ids.js';
+import type { Lifecycle } from '../core/lifecycle.js';
+
+export interface PresenceEntry {
+  readonly userId: string;
+  /** Unique in the room: a connection's id, or a transport's in a user's own room. */
+  readonly connectionId: string;
+  readonly incarnation: Incarnation;
+  readonly device: string;
+  /** JSON, at most 2 KiB. */
+  readonly meta?: unknown;
+}
+
+export interface EnterOptions {
+  /** Most entries of one user in the room (`perUser`) or of all (`total`). 0 or absent: no limit. */
+  readonly maxPerUser?: number | undefined;
+  readonly maxTotal?: number | undefined;
+  /** Beyond `maxPerUser`: refuse, or make room by removing that user's oldest entry. Default `reject`. */
+  readonly onFull?: 'reject' | 'evict-oldest' | undefined;
+  /** An entry of the same user and device is replaced, and reported as evicted. */
+  readonly replaceDevice?: boolean | undefined;
+  /** The connection was here before the storage lost it: nobody is told about a join while a new epoch fills up again. */
+  readonly restore?: boolean | undefined;
+}
+
+/** What a write did to the room: told once in the cluster, by whoever made the write. */
+export interface PresenceTransition {
+  readonly room: string;
+  readonly kind: 'join' | 'leave' | 'update' | 'none';
+  readonly user: PresenceUser;
+  /** The room had nobody before / has nobody any more. */
+  readonly occupied?: boolean | undefined;
+  readonly empty?: boolean | undefined;
+}
+
+export type EnterResult =
+  | {
+      readonly status: 'entered';
+      readonly transition: PresenceTransition;
+      readonly evicted: readonly { connectionId: ConnectionId; incarnation: Incarnation }[];
+    }
+  | { readonly status: 'full'; readonly count: number };
+
+export interface PresencePage {
+  readonly users: PresenceUser[];
+  readonly epoch: string;
+  readonly version: number;
+  /** Pass it as `cursor` for the next page; absent on the last. A cursor is opaque. */
+  readonly next?: string | undefined;
+}
+
+/**
+ * What the room's channel carries after each transition: `p` + JSON of this. Versions count up by one in an epoch.
+ * `user` with no devices: has left. `quiet`: see `EnterOptions.restore`.
+ */
+export interface PresenceChange {
+  readonly epoch: string;
+  readonly version: number;
+  readonly user: PresenceUser;
+  /** Users in the room after the change. */
+  readonly count: number;
+  readonly quiet?: boolean | undefined;
+}
+
+/**
+ * Who is in which room, in the whole cluster. Every write is atomic for its room, bumps the room's version by one if
+ * anything changed, and publishes the change itself: whose write made the transition has announced it, exactly once.
+ * All writes are idempotent, so that they may be repeated after a lost answer.
+ */
+export interface PresenceStore extends Lifecycle {
+  enter(room: string, entry: PresenceEntry, options?: EnterOptions): Promise<EnterResult>;
+  /** Removes the entry if this incarnation owns it; otherwise does nothing (`none`). */
+  leave(
+    room: string,
+    entry: Pick<PresenceEntry, 'userId' | 'connectionId' | 'incarnation'>,
+  ): Promise<PresenceTransition>;
+  /** New metadata for an entry that this incarnation owns. */
+  update(
+    room: string,
+    entry: Pick<PresenceEntry, 'userId' | 'connectionId' | 'incarnation'>,
+    meta: unknown,
+  ): Promise<PresenceTransition>;
+  /** The whole room, or its count alone when it has more than `maxListed` users (or metadata beyond 128 KiB). */
+  read(room: string, maxListed: number): Promise<PresenceState>;
+  list(room: string, page: { cursor?: string | undefined; limit: number }): Promise<PresencePage>;
+  get(room: string, userId: string): Promise<PresenceUser | undefined>;
+  /** O(1). */
+  count(room: string): Promise<{ users: number; connections: number }>;
+  /** Entries (connections) of a room, paged. */
+  entries(
+    room: string,
+    page: { cursor?: string | undefined; limit: number },
+  ): Promise<{ entries: PresenceEntry[]; next?: string | undefined }>;
+  /** Unix milliseconds at which the user's last entry left the room, if the storage still knows. */
+  lastSeen(room: string, userId: string): Promise<number | undefined>;
+  /** (epoch, version) of many rooms in one pipelined read; undefined for a room without entries. */
+  versions(rooms: readonly string[]): Promise<({ epoch: string; version: number } | undefined)[]>;
+  /** Removes all entries of a dead incarnation by the same scripts. May run on several nodes at once and be repeated. */
+  sweep(incarnation: Incarnation): Promise<PresenceTransition[]>;
+}
