@@ -45,14 +45,16 @@ export default {
       ...common,
       displayName: 'nest12',
       testMatch: ['<rootDir>/test/**/*.spec.ts'],
+      globals: { NEST_MAJOR: 12 },
       moduleNameMapper: workspaces,
     },
     {
       ...common,
       displayName: 'nest11',
       testMatch: ['<rootDir>/test/contract/nest/**/*.spec.ts'],
+      globals: { NEST_MAJOR: 11 },
       moduleNameMapper: {
-        '^@nestjs/(core|common|websockets|platform-socket.io|platform-express|testing)(.*)$':
+        '^@nestjs/(core|common|websockets|platform-socket.io|platform-express|testing|jwt|terminus)(/.*)?$':
           '<rootDir>/test/nest11/node_modules/@nestjs/$1$2',
         ...workspaces,
       },
