@@ -1,0 +1,40 @@
+import type { PresenceCount, PresenceDiff, PresenceState, PresenceUser } from 'nestjs-realtime-protocol';
+
+/** Who is in a room, as far as this client knows. Pure: `presence.ts` asks the server when a table is `stale`. */
+export interface PresenceTable {
+  readonly epoch: string;
+  readonly version: number;
+  readonly count: number;
+  /** Absent in a room that is too large to list. */
+  readonly users: ReadonlyMap<string, PresenceUser> | undefined;
+}
+
+export const EMPTY: PresenceTable = { epoch: '', version: 0, count: 0, users: new Map() };
+
+export function fromSnapshot(snapshot: PresenceState): PresenceTable {
+  const users = snapshot.users && new Map(snapshot.users.map((user) => [user.id, user]));
+  return { epoch: snapshot.epoch, version: snapshot.version, count: snapshot.count, users };
+}
+
+/**
+ * The table after the diff, the same table if the diff is older than it, or `stale` if something in between is missing.
+ * A diff is applied only when it starts at our version: one that overlaps may have left out a user who came and went.
+ */
+export function merge(table: PresenceTable, diff: PresenceDiff | PresenceCount): PresenceTable | 'stale' {
+  if (!('epoch' in diff)) return { ...table, count: diff.count, users: undefined };
+  if (diff.epoch === table.epoch && diff.to <= table.version) return table;
+  if (diff.epoch !== table.epoch || diff.from !== table.version || !table.users) return 'stale';
+  const users = new Map(table.users);
+  for (const user of [...(diff.join ?? []), ...(diff.update ?? [])]) users.set(user.id, user);
+  for (const id of diff.leave ?? []) users.delete(id);
+  return { epoch: diff.epoch, version: diff.to, count: users.size, users };
+}
+
+/** Who came and who left between two tables. */
+export function difference(before: PresenceTable, after: PresenceTable): { joined: PresenceUser[]; left: string[] } {
+  const [was, is] = [before.users ?? new Map<string, PresenceUser>(), after.users ?? new Map<string, PresenceUser>()];
+  return {
+    joined: [...is.values()].filter((user) => !was.has(user.id)),
+    left: [...was.keys()].filter((id) => !is.has(id)),
+  };
+}

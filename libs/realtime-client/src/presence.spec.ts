@@ -1,0 +1,119 @@
+import type { PresenceDiff, PresenceUser } from 'nestjs-realtime-protocol';
+import { RoomPresence } from './presence.js';
+
+const user = (id: string): PresenceUser => ({ id, devices: [{ device: 'd' }] });
+const diff = (from: number, to: number, change: Partial<PresenceDiff>): PresenceDiff => ({
+  room: 'chat/42',
+  epoch: 'e',
+  from,
+  to,
+  ...change,
+});
+
+/** The server's side: answers every question with what `answers` holds next. */
+function presenceOf(answers: unknown[] = []) {
+  const asked: unknown[] = [];
+  const presence = new RoomPresence('chat/42', (_event, data) => {
+    asked.push(data);
+    const answer = answers.shift();
+    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+  });
+  const changes: { ids: string[]; joined: string[]; left: readonly string[] }[] = [];
+  presence.on('change', (users, { joined, left }) =>
+    changes.push({ ids: users.map(({ id }) => id), joined: joined.map(({ id }) => id), left }),
+  );
+  const nextChange = (): Promise<void> =>
+    new Promise((resolve) => {
+      const off = presence.on('change', () => resolve(off()));
+    });
+  presence.reset({ epoch: 'e', version: 3, count: 1, users: [user('ada')] });
+  return { presence, asked, changes, nextChange };
+}
+
+const ids = (presence: RoomPresence): string[] => presence.users.map(({ id }) => id);
+
+describe('when diffs follow on each other', () => {
+  it('tells who came and who left', () => {
+    const { presence, changes } = presenceOf();
+    presence.apply(diff(3, 4, { join: [user('bob')] }));
+    presence.apply(diff(4, 6, { leave: ['ada'] }));
+    expect(changes.slice(1)).toEqual([
+      { ids: ['ada', 'bob'], joined: ['bob'], left: [] },
+      { ids: ['bob'], joined: [], left: ['ada'] },
+    ]);
+    expect(presence.count).toBe(1);
+  });
+
+  it('ignores one that it has seen already', () => {
+    const { presence, asked, changes } = presenceOf();
+    presence.apply(diff(1, 3, { leave: ['ada'] }));
+    expect(ids(presence)).toEqual(['ada']);
+    expect([changes.length, asked.length]).toEqual([1, 0]);
+  });
+});
+
+describe('when a diff does not follow on', () => {
+  it.each([
+    ['starts later', diff(5, 6, { join: [user('cyd')] })],
+    ['overlaps', diff(2, 5, {})],
+    ['is of another epoch', diff(3, 4, { epoch: 'f' })],
+  ])('asks the server once if it %s', async (_, odd) => {
+    const { presence, asked, nextChange } = presenceOf([{ epoch: 'f', version: 9, users: [user('bob')] }]);
+    presence.apply(odd);
+    presence.apply(diff(6, 7, {}));
+    await nextChange();
+    expect(ids(presence)).toEqual(['bob']);
+    expect(asked[0]).toEqual({ room: 'chat/42' });
+  });
+
+  it('applies afterwards what arrived while it asked', async () => {
+    const { presence, nextChange } = presenceOf([{ epoch: 'e', version: 8, users: [user('bob')] }]);
+    presence.apply(diff(6, 7, {}));
+    presence.apply(diff(8, 9, { join: [user('cyd')] }));
+    await nextChange();
+    expect(ids(presence)).toEqual(['bob', 'cyd']);
+  });
+
+  it('reads all pages', async () => {
+    const pages = [
+      { epoch: 'e', version: 8, users: [user('bob')], next: 'p2' },
+      { epoch: 'e', version: 8, users: [user('cyd')] },
+    ];
+    const { presence, asked, nextChange } = presenceOf(pages);
+    presence.apply(diff(6, 7, {}));
+    await nextChange();
+    expect(ids(presence)).toEqual(['bob', 'cyd']);
+    expect(asked[1]).toEqual({ room: 'chat/42', cursor: 'p2' });
+  });
+
+  it('asks again with the next diff after the server could not answer', async () => {
+    const { presence, asked, nextChange } = presenceOf([
+      new Error('away'),
+      { epoch: 'e', version: 9, users: [user('bob')] },
+    ]);
+    presence.apply(diff(6, 7, {}));
+    await Promise.resolve().then(() => Promise.resolve());
+    const changed = nextChange();
+    presence.apply(diff(7, 8, {}));
+    presence.apply(diff(8, 9, {}));
+    await changed;
+    expect(ids(presence)).toEqual(['bob']);
+    expect(asked).toHaveLength(2);
+  });
+});
+
+describe('when the room is too large to list', () => {
+  it('counts', () => {
+    const { presence } = presenceOf();
+    presence.apply({ room: 'chat/42', count: 1_234 });
+    expect([presence.count, ids(presence)]).toEqual([1_234, []]);
+  });
+
+  it('lists again when the room shrinks', async () => {
+    const { presence, nextChange } = presenceOf([{ epoch: 'e', version: 9, users: [user('bob')] }]);
+    presence.apply({ room: 'chat/42', count: 1_234 });
+    presence.apply(diff(8, 9, { leave: ['x'] }));
+    await nextChange();
+    expect(ids(presence)).toEqual(['bob']);
+  });
+});

@@ -1,0 +1,155 @@
+import {
+  CLIENT_EVENTS,
+  type JoinReply,
+  type JoinRequest,
+  type PresenceCount,
+  type PresenceDiff,
+  type RoomMeta,
+  type RoomStatus,
+} from 'nestjs-realtime-protocol';
+import { RealtimeClientError, parseWireError } from './client-error.js';
+import type { EventData, EventName, RoomState } from './contract.js';
+import { Emitter, type Off } from './emitter.js';
+import { RoomPresence } from './presence.js';
+
+/** What a room needs of its client. */
+export interface RoomLink {
+  readonly isConnected: boolean;
+  ask(event: string, data: unknown): Promise<unknown>;
+  /** Puts the room into the next `realtime:join`. */
+  join(room: string): void;
+}
+
+export interface JoinOptions {
+  /** Shown to the others in the room; JSON, at most 2 KiB. */
+  meta?: unknown;
+}
+
+export type RoomPhase = 'left' | 'joining' | 'joined';
+
+export interface RoomChange {
+  readonly phase: RoomPhase;
+  /** Why it is not joined any more, or not yet: the server's code, or `kicked`, `closed` and their code. */
+  readonly error?: RealtimeClientError | undefined;
+}
+
+/** One room of one client. Joined once, it joins again by itself after every reconnect, until `leave()`. */
+export class RealtimeRoom<Contract = unknown, Name extends string = string> {
+  readonly presence: RoomPresence;
+  #phase: RoomPhase = 'left';
+  #meta: unknown;
+  #waiting: { resolve: (state: unknown) => void; reject: (error: RealtimeClientError) => void }[] = [];
+  readonly #emitter = new Emitter();
+  readonly #changes = new Emitter();
+
+  constructor(
+    readonly name: Name,
+    private readonly link: RoomLink,
+  ) {
+    this.presence = new RoomPresence(name, (event, data) => link.ask(event, data));
+  }
+
+  get phase(): RoomPhase {
+    return this.#phase;
+  }
+
+  /**
+   * Resolves with the policy's `state` once the room is joined; offline it waits for the connection.
+   * @throws RealtimeClientError the refusal, `CLOSED`, or why the client has failed. After a refusal nothing is retried.
+   */
+  join(options: JoinOptions = {}): Promise<RoomState<Contract, Name>> {
+    if ('meta' in options) this.#meta = options.meta;
+    const joined = new Promise<unknown>((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    this.#enter('joining');
+    this.link.join(this.name);
+    return joined as Promise<RoomState<Contract, Name>>;
+  }
+
+  /** After this resolves nothing of the room arrives any more. Offline it resolves at once. */
+  async leave(): Promise<void> {
+    const wasJoined = this.#phase === 'joined';
+    this.#end(new RealtimeClientError('CLOSED', 'The room was left'), undefined);
+    if (wasJoined && this.link.isConnected) await this.link.ask(CLIENT_EVENTS.leave, { room: this.name });
+  }
+
+  /** What is published or emitted to this room. */
+  on<Event extends EventName<Contract>>(
+    event: Event,
+    listener: (data: EventData<Contract, Event>, meta: RoomMeta) => void,
+  ): Off {
+    return this.#emitter.on(event, listener);
+  }
+
+  /** Every change of `phase`. */
+  onChange(listener: (change: RoomChange) => void): Off {
+    return this.#changes.on('change', listener);
+  }
+
+  /** @internal What stands for this room in `realtime:join`. */
+  toJoinRequest(): JoinRequest {
+    return { room: this.name, ...(this.#meta === undefined ? {} : { meta: this.#meta }) };
+  }
+
+  /** @internal */
+  settle(result: unknown): 'again' | 'settled' {
+    if (this.#phase === 'left') return 'settled';
+    const error = readRefusal(result);
+    if (error?.retryable && this.#waiting.length === 0) return 'again';
+    if (error) {
+      this.#end(error, error);
+      return 'settled';
+    }
+    const reply = result as JoinReply;
+    this.presence.reset(reply.presence);
+    this.#enter('joined');
+    for (const waiter of this.#waiting.splice(0)) waiter.resolve(reply.state);
+    return 'settled';
+  }
+
+  /** @internal The connection is lost: the room is wanted still. */
+  suspend(): void {
+    if (this.#phase === 'joined') this.#enter('joining');
+  }
+
+  /** @internal The client has closed or failed: joins that wait will never settle otherwise. */
+  abandon(error: RealtimeClientError): void {
+    this.suspend();
+    for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
+  }
+
+  /** @internal */
+  deliver(event: string, data: unknown, meta: RoomMeta): void {
+    if (this.#phase !== 'left') this.#emitter.emit(event, data, meta);
+  }
+
+  /** @internal */
+  deliverPresence(diff: PresenceDiff | PresenceCount): void {
+    if (this.#phase === 'joined') this.presence.apply(diff);
+  }
+
+  /** @internal */
+  deliverStatus(status: RoomStatus): void {
+    if (status.status === 'gap') return;
+    const error = new RealtimeClientError(status.code, `The room was ${status.status}`, { details: status });
+    this.#end(error, error);
+  }
+
+  #end(rejection: RealtimeClientError, shown: RealtimeClientError | undefined): void {
+    this.#enter('left', shown);
+    this.presence.reset(undefined);
+    for (const waiter of this.#waiting.splice(0)) waiter.reject(rejection);
+  }
+
+  #enter(phase: RoomPhase, error?: RealtimeClientError): void {
+    if (phase === this.#phase) return;
+    this.#phase = phase;
+    this.#changes.emit('change', { phase, error } satisfies RoomChange);
+  }
+}
+
+/** A list's failures are `{ room, error }`; an answer that is missing altogether is one too. */
+function readRefusal(result: unknown): RealtimeClientError | undefined {
+  if (typeof result !== 'object' || result === null) return new RealtimeClientError('INTERNAL');
+  const error = parseWireError((result as { error?: unknown }).error);
+  return error && RealtimeClientError.fromWire(error);
+}
