@@ -35,13 +35,24 @@ export interface LoggedCommand {
   readonly command: ClusterCommand;
 }
 
+/** How long entries are kept. */
+export interface CommandLogOptions {
+  /** Milliseconds a `revoke` is kept: the longest life of a token. */
+  revokeTtlMs: number;
+  /** Milliseconds the other commands are kept: longer than a node may be cut off and come back. Default 600 000. */
+  actionTtlMs?: number | undefined;
+}
+
 /** A short, durable, ordered list of commands. Appending also publishes on `COMMANDS_CHANNEL`. */
 export interface CommandLog extends Lifecycle {
-  /** Rejects with `UNAVAILABLE` when the log did not take it. Entries older than the log's ttl are trimmed. */
+  /** Rejects with `UNAVAILABLE` when the log did not take it. Offsets count up by one, also over a change of epoch. */
   append(command: ClusterCommand): Promise<Position>;
-  /** All entries after `after` (all that are kept if undefined or of another epoch) and the log's top. */
+  /**
+   * All entries after `after` (all that are kept if undefined or of another epoch) and the log's top. Offsets missing in
+   * between have expired.
+   */
   read(after?: Position): Promise<{ commands: LoggedCommand[]; top: Position }>;
 }
 
 /** Payload on this channel: the JSON of one `LoggedCommand`. */
-export const COMMANDS_CHANNEL = '{commands}:ch';
+export const COMMANDS_CHANNEL = '{nodes}:commands';

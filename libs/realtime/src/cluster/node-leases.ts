@@ -7,25 +7,33 @@ export interface NodeRecord {
   readonly incarnation: Incarnation;
 }
 
-export interface LeaseRenewal {
+export interface LeaseLook {
   /** Identity of the storage (`master_replid`): it changes at each restart and promotion. */
   readonly serverId: string;
-  /** `lost`: somebody has declared this incarnation dead; it must not write any more. */
-  readonly status: 'held' | 'lost';
-  /** Top of the command log at the time of the renewal. */
+  /** Top of the command log now. */
   readonly commands: Position;
-  /** Incarnations whose lease has lapsed and that are not swept for the last time yet. */
+  /** Incarnations to sweep now: those whose lease lapsed, and buried ones whose second sweep is due. At most 100. */
   readonly lapsed: readonly Incarnation[];
+}
+
+export interface LeaseRenewal extends LeaseLook {
+  /** `lost`: the lease lapsed or somebody has declared this incarnation dead; it must not write any more. */
+  readonly status: 'held' | 'lost';
 }
 
 /** Where leases are kept. Times are the storage's own, never a node's. */
 export interface NodeLeases extends Lifecycle {
-  /** Takes or prolongs the lease by `leaseMs`. A dead incarnation never gets it back: `lost`. */
+  /** Takes or prolongs the lease by `leaseMs`. An incarnation whose lease lapsed never gets it back: `lost`. */
   renew(node: NodeRecord, leaseMs: number): Promise<LeaseRenewal>;
-  /** Lets the lease run out in `inMs` (0: now), so that survivors announce who does not come back. */
+  /** The same without touching a lease. */
+  look(): Promise<LeaseLook>;
+  /** Lets the lease run out in `inMs` (0: now), so that survivors announce who does not come back. Never prolongs it. */
   release(incarnation: Incarnation, inMs: number): Promise<void>;
   /** Nodes whose lease has not lapsed. */
   alive(): Promise<NodeRecord[]>;
-  /** Marks a lapsed incarnation as dead; it is reported again as lapsed until `sweepAgainMs` later, then forgotten. */
+  /**
+   * To be called after a sweep. The first time it marks a lapsed incarnation as dead, which is reported once more as lapsed
+   * `sweepAgainMs` later; burying it then ends that. Does nothing to a lease that still runs, and may be repeated.
+   */
   bury(incarnation: Incarnation, sweepAgainMs: number): Promise<void>;
 }

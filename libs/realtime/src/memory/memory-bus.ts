@@ -1,0 +1,79 @@
+import type { BusListener, BusState, ClusterBus } from '../cluster/cluster-bus.js';
+import { RealtimeError } from '../core/realtime-error.js';
+import { MemoryHub } from './memory-hub.js';
+
+/** The bus of one process without Redis; several on one hub act as several nodes. A listener that throws harms nobody else. */
+export class MemoryBus implements ClusterBus {
+  readonly #hub: MemoryHub;
+  readonly #listeners = new Map<string, BusListener>();
+  readonly #stateListeners = new Set<(state: BusState) => void>();
+  readonly #onListenerError: (error: unknown) => void;
+  #state: BusState = 'up';
+  #isClosed = false;
+
+  constructor(hub: MemoryHub = new MemoryHub(), onListenerError: (error: unknown) => void = () => undefined) {
+    this.#hub = hub;
+    this.#onListenerError = onListenerError;
+    hub.attach(this);
+  }
+
+  get state(): BusState {
+    return this.#state;
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#isClosed ? undefined : 0;
+  }
+
+  onState(listener: (state: BusState) => void): () => void {
+    this.#stateListeners.add(listener);
+    return () => this.#stateListeners.delete(listener);
+  }
+
+  ready(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true;
+    this.#state = 'down';
+    this.#hub.detach(this);
+    this.#listeners.clear();
+    this.#stateListeners.clear();
+    return Promise.resolve();
+  }
+
+  subscribe(channel: string, listener: BusListener): Promise<void> {
+    if (this.#isClosed) return Promise.reject(new RealtimeError('UNAVAILABLE'));
+    this.#listeners.set(channel, listener);
+    return Promise.resolve();
+  }
+
+  unsubscribe(channel: string): Promise<void> {
+    this.#listeners.delete(channel);
+    return Promise.resolve();
+  }
+
+  publish(channel: string, payload: string): Promise<void> {
+    if (this.#state === 'down') return Promise.reject(new RealtimeError('UNAVAILABLE'));
+    this.#hub.send(channel, payload);
+    return Promise.resolve();
+  }
+
+  /** Cuts this node off, as a lost Redis would, or connects it again: what was published meanwhile is lost for it. */
+  setState(state: BusState): void {
+    if (this.#isClosed || state === this.#state) return;
+    this.#state = state;
+    for (const listener of this.#stateListeners) listener(state);
+  }
+
+  /** Called by the hub. */
+  deliver(channel: string, payload: string): void {
+    if (this.#state === 'down') return;
+    try {
+      this.#listeners.get(channel)?.(payload);
+    } catch (error) {
+      this.#onListenerError(error);
+    }
+  }
+}

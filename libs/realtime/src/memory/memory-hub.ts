@@ -1,0 +1,34 @@
+import type { MemoryBus } from './memory-bus.js';
+
+/**
+ * The wire between the memory buses of one process: each bus stands for a node. Refuses to lose or reorder anything by
+ * itself; a test says who is cut off. Invariant: delivery is asynchronous and in publishing order, also to the publisher.
+ */
+export class MemoryHub {
+  readonly #buses = new Set<MemoryBus>();
+  readonly #queue: { channel: string; payload: string }[] = [];
+  #isDraining = false;
+
+  attach(bus: MemoryBus): void {
+    this.#buses.add(bus);
+  }
+
+  detach(bus: MemoryBus): void {
+    this.#buses.delete(bus);
+  }
+
+  send(channel: string, payload: string): void {
+    this.#queue.push({ channel, payload });
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    // A macrotask, as a socket would be: nobody may rely on a message coming back in the same turn.
+    setImmediate(() => this.#drain());
+  }
+
+  #drain(): void {
+    this.#isDraining = false;
+    for (const { channel, payload } of this.#queue.splice(0)) {
+      for (const bus of [...this.#buses]) bus.deliver(channel, payload);
+    }
+  }
+}

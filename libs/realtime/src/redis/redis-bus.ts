@@ -1,0 +1,215 @@
+import type { BusListener, BusState, ClusterBus } from '../cluster/cluster-bus.js';
+import type { Cancel } from '../core/clock.js';
+import { randomId } from '../core/ids.js';
+import { ChannelSubscriptions } from './channel-subscriptions.js';
+import type { WireClient } from './redis-clients.js';
+import type { RedisConnection } from './redis-connection.js';
+import { RedisLink } from './redis-link.js';
+import { RedisUnavailableError } from './redis-unavailable-error.js';
+
+/**
+ * The bus over Redis PUB/SUB: publishes through the shared command connection, listens on one of its own. Refuses to call
+ * itself `up` on good faith: a message to our own channel must come back. Invariant: `up` means that every subscription
+ * was confirmed by the server and that an echo came within `probeTimeoutMs`.
+ */
+export class RedisBus implements ClusterBus {
+  readonly #connection: RedisConnection;
+  readonly #link: RedisLink;
+  readonly #subscriptions: ChannelSubscriptions;
+  readonly #listeners = new Map<string, BusListener>();
+  readonly #stateListeners = new Set<(state: BusState) => void>();
+  readonly #probeChannel: string;
+  readonly #firstUp: Promise<void>;
+  #resolveFirstUp: () => void = () => undefined;
+  #state: BusState = 'down';
+  #roundTripMs: number | undefined;
+  #lastClient: WireClient | undefined;
+  /** Only while subscriptions are confirmed: when each unanswered probe left. */
+  #probes: Map<string, number> | undefined;
+  #heardAt = 0;
+  #cancelProbing: Cancel = () => undefined;
+  #isOpen = false;
+  #isClosed = false;
+  readonly #forgetConnection: () => void;
+
+  constructor(connection: RedisConnection) {
+    this.#connection = connection;
+    this.#probeChannel = `${connection.keyPrefix}probe:${randomId()}`;
+    this.#firstUp = new Promise((resolve) => (this.#resolveFirstUp = resolve));
+    this.#subscriptions = new ChannelSubscriptions({
+      deliver: (channel, message) => this.#deliver(channel, message),
+      refused: (error) => this.#refused(error),
+    });
+    this.#link = new RedisLink(connection.options, connection.clock, {
+      watch: false,
+      on: { up: (client) => void this.#resume(client), down: () => this.#down(), error: () => undefined },
+    });
+    this.#forgetConnection = connection.onState((isUp) => {
+      if (!isUp) this.#setState('down');
+      else if (this.#probes !== undefined) this.#probe();
+    });
+  }
+
+  get state(): BusState {
+    return this.#state;
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#roundTripMs;
+  }
+
+  onState(listener: (state: BusState) => void): () => void {
+    this.#stateListeners.add(listener);
+    return () => this.#stateListeners.delete(listener);
+  }
+
+  /** Resolves at the first echo, so it waits as long as Redis is away; also when closed. */
+  ready(): Promise<void> {
+    if (!this.#isOpen && !this.#isClosed) {
+      this.#isOpen = true;
+      void this.#connection.ready().catch(() => undefined);
+      this.#link.open();
+    }
+    return this.#firstUp;
+  }
+
+  close(): Promise<void> {
+    if (!this.#isClosed) {
+      this.#isClosed = true;
+      this.#forgetConnection();
+      this.#stateListeners.clear();
+      this.#link.close();
+      this.#down();
+      this.#subscriptions.close(
+        new RedisUnavailableError({ maybeWritten: false, cause: new Error('the bus was closed') }),
+      );
+      this.#listeners.clear();
+      this.#resolveFirstUp();
+    }
+    return Promise.resolve();
+  }
+
+  subscribe(channel: string, listener: BusListener): Promise<void> {
+    const name = this.#connection.keyPrefix + channel;
+    const refuse = (reason: string) => new RedisUnavailableError({ maybeWritten: false, cause: new Error(reason) });
+    if (this.#isClosed) return Promise.reject(refuse('the bus was closed'));
+    void this.ready();
+    this.#listeners.set(name, listener);
+    return new Promise((resolve, reject) => {
+      const { commandTimeoutMs } = this.#connection.options;
+      const cancel = this.#connection.clock.after(commandTimeoutMs, () => {
+        if (this.#listeners.get(name) === listener) void this.unsubscribe(channel);
+        reject(refuse(`not subscribed within ${commandTimeoutMs} ms`));
+      });
+      void this.#subscriptions.add(name).then(resolve, reject).finally(cancel);
+    });
+  }
+
+  unsubscribe(channel: string): Promise<void> {
+    const name = this.#connection.keyPrefix + channel;
+    this.#listeners.delete(name);
+    return this.#subscriptions.remove(name);
+  }
+
+  async publish(channel: string, payload: string): Promise<void> {
+    if (Buffer.byteLength(payload) > this.#connection.options.maxMessageBytes) {
+      throw new RangeError(`a message of ${Buffer.byteLength(payload)} bytes is above redis.maxMessageBytes`);
+    }
+    await this.#connection.command('PUBLISH', this.#connection.keyPrefix + channel, payload);
+  }
+
+  #deliver(channel: string, message: string): void {
+    if (channel === this.#probeChannel) return this.#echo(message);
+    if (message.length > this.#connection.options.maxMessageBytes) {
+      return this.#connection.metrics.dropped('bus-oversized');
+    }
+    try {
+      this.#listeners.get(channel)?.(message);
+    } catch (error) {
+      // Whatever arrives on our channels, an exception here would end the process from inside the socket's parser.
+      this.#connection.metrics.dropped('bus-listener-error');
+      this.#connection.logger.error(`a listener of the cluster bus threw: ${String(error)}`);
+    }
+  }
+
+  async #resume(client: WireClient): Promise<void> {
+    const isSame = client === this.#lastClient;
+    this.#lastClient = client;
+    void this.#subscriptions.add(this.#probeChannel).catch(() => undefined);
+    try {
+      await this.#subscriptions.use(client, isSame);
+    } catch {
+      return this.#link.client === client ? this.#link.replace() : undefined;
+    }
+    if (this.#link.client !== client) return;
+    this.#startProbing();
+  }
+
+  #refused(error: unknown): void {
+    this.#connection.metrics.dropped('bus-subscribe-refused');
+    // A broken connection comes back by itself; a refusal (ACL) is said aloud and tried again with a new one.
+    if (this.#link.client === undefined) return;
+    this.#connection.logger.warn(`Redis refused a subscription: ${String(error)}`);
+    this.#link.replace();
+  }
+
+  #startProbing(): void {
+    const { clock, options } = this.#connection;
+    this.#cancelProbing();
+    this.#probes = new Map();
+    this.#heardAt = clock.now();
+    let tickedAt = clock.now();
+    this.#cancelProbing = clock.every(options.probeIntervalMs, () => {
+      const now = clock.now();
+      // A late tick means that this process was stopped: the echo may lie unread in the socket.
+      if (now - tickedAt > 2 * options.probeIntervalMs) this.#heardAt = now;
+      tickedAt = now;
+      // Half an interval of slack, because timers tremble.
+      if (now - this.#heardAt >= options.probeTimeoutMs - options.probeIntervalMs / 2) return this.#giveUp();
+      this.#probe();
+    });
+    this.#probe();
+  }
+
+  #probe(): void {
+    const id = randomId(6);
+    this.#probes?.set(id, this.#connection.clock.now());
+    this.#connection.command('PUBLISH', this.#probeChannel, id).catch(() => {
+      // Refused at once (ACL, full queue) or too late: either way nobody can hear us.
+      if (this.#probes?.delete(id) === true) this.#setState('down');
+    });
+  }
+
+  #echo(id: string): void {
+    const sentAt = this.#probes?.get(id);
+    if (sentAt === undefined) return;
+    for (const older of [...(this.#probes?.keys() ?? [])]) {
+      this.#probes?.delete(older);
+      if (older === id) break;
+    }
+    this.#heardAt = sentAt;
+    this.#roundTripMs = this.#connection.clock.now() - sentAt;
+    this.#setState('up');
+  }
+
+  #giveUp(): void {
+    this.#connection.logger.warn(`no echo from Redis for ${this.#connection.options.probeTimeoutMs} ms: reconnecting`);
+    this.#link.replace();
+  }
+
+  #down(): void {
+    this.#cancelProbing();
+    this.#cancelProbing = () => undefined;
+    this.#probes = undefined;
+    this.#subscriptions.drop();
+    this.#setState('down');
+  }
+
+  #setState(state: BusState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#connection.metrics.redisUp(state === 'up');
+    if (state === 'up') this.#resolveFirstUp();
+    for (const listener of this.#stateListeners) listener(state);
+  }
+}

@@ -1,0 +1,154 @@
+import { sharedRedis } from '../support/redis.js';
+import { MemoryBus, MemoryHub, RedisBus, RedisConnection, type ClusterBus } from '../support/engines.js';
+
+interface World extends AsyncDisposable {
+  nodes: ClusterBus[];
+}
+
+const implementations: Record<string, () => Promise<World>> = {
+  memory: async () => {
+    const hub = new MemoryHub();
+    const nodes = [new MemoryBus(hub), new MemoryBus(hub), new MemoryBus(hub)];
+    return worldOf(nodes, []);
+  },
+  redis: async () => {
+    const redis = await sharedRedis();
+    const connections = [1, 2, 3].map(() => new RedisConnection({ url: redis.url, keyPrefix: redis.prefix }));
+    return worldOf(
+      connections.map((connection) => new RedisBus(connection)),
+      [...connections.map((c) => ({ [Symbol.asyncDispose]: () => c.close() })), redis],
+    );
+  },
+};
+
+async function worldOf(nodes: ClusterBus[], rest: AsyncDisposable[]): Promise<World> {
+  await Promise.all(nodes.map((node) => node.ready()));
+  return {
+    nodes,
+    async [Symbol.asyncDispose]() {
+      for (const node of nodes) await node.close();
+      for (const thing of rest) await thing[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Collects payloads; `until(marker)` resolves with everything that came before the marker. */
+function inbox(): { listen: (payload: string) => void; until(marker: string): Promise<string[]> } {
+  const seen: string[] = [];
+  const waiting = new Map<string, () => void>();
+  return {
+    listen: (payload) => {
+      seen.push(payload);
+      waiting.get(payload)?.();
+    },
+    until: async (marker) => {
+      if (!seen.includes(marker)) await new Promise<void>((resolve) => waiting.set(marker, resolve));
+      return seen.slice(0, seen.indexOf(marker));
+    },
+  };
+}
+
+const ran = new Set<string>();
+
+describe.each(Object.entries(implementations))('the %s cluster bus', (name, create) => {
+  let world: World;
+  let nodes: [ClusterBus, ClusterBus, ClusterBus];
+
+  beforeAll(async () => {
+    world = await create();
+    nodes = world.nodes as typeof nodes;
+    ran.add(name);
+  });
+  afterAll(() => world[Symbol.asyncDispose]());
+
+  it('is up and knows its round trip once it is ready', () => {
+    expect(nodes.map(({ state }) => state)).toEqual(['up', 'up', 'up']);
+    expect(nodes[0].roundTripMs).toBeGreaterThanOrEqual(0);
+  });
+
+  it('delivers to every subscribed node, the publisher too, in publishing order', async () => {
+    const inboxes = nodes.map(() => inbox());
+    await Promise.all(nodes.map((node, i) => node.subscribe('order', inboxes[i]!.listen)));
+    const sent = Array.from({ length: 200 }, (_, i) => `m${i}`);
+    for (const payload of sent) void nodes[0].publish('order', payload);
+    await nodes[0].publish('order', 'end');
+    for (const box of inboxes) expect(await box.until('end')).toEqual(sent);
+  });
+
+  it('delivers what was published right after subscribe has resolved', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const box = inbox();
+      await nodes[1].subscribe(`fresh${round}`, box.listen);
+      await nodes[2].publish(`fresh${round}`, 'first');
+      expect(await box.until('first')).toEqual([]);
+    }
+  });
+
+  it('never calls a listener before publish has returned', async () => {
+    let isReturned = false;
+    const box = inbox();
+    const order: boolean[] = [];
+    await nodes[0].subscribe('async', (payload) => {
+      order.push(isReturned);
+      box.listen(payload);
+    });
+    const published = nodes[0].publish('async', 'x');
+    isReturned = true;
+    await published;
+    await box.until('x');
+    expect(order).toEqual([true]);
+  });
+
+  it('delivers nothing after unsubscribe, and again after a new subscribe', async () => {
+    const box = inbox();
+    const fence = inbox();
+    await nodes[0].subscribe('gone', box.listen);
+    await nodes[0].subscribe('fence', fence.listen);
+    await nodes[0].unsubscribe('gone');
+    await nodes[1].publish('gone', 'lost');
+    await nodes[1].publish('fence', 'fence');
+    await fence.until('fence');
+    const again = inbox();
+    await nodes[0].subscribe('gone', again.listen);
+    await nodes[1].publish('gone', 'found');
+    expect(await again.until('found')).toEqual([]);
+    await expect(Promise.race([box.until('lost').then(() => 'got it'), 'nothing'])).resolves.toBe('nothing');
+  });
+
+  it('survives subscribe and unsubscribe of one channel in one turn', async () => {
+    const box = inbox();
+    const first = nodes[0].subscribe('flip', () => undefined);
+    const gone = nodes[0].unsubscribe('flip');
+    const second = nodes[0].subscribe('flip', box.listen);
+    await Promise.all([first, gone, second]);
+    await nodes[1].publish('flip', 'x');
+    expect(await box.until('x')).toEqual([]);
+  });
+
+  it('subscribes to thousands of channels at once', async () => {
+    const boxes = Array.from({ length: 2_000 }, () => inbox());
+    await Promise.all(boxes.map((box, i) => nodes[0].subscribe(`many${i}`, box.listen)));
+    await Promise.all(boxes.map((_, i) => nodes[1].publish(`many${i}`, 'x')));
+    for (const box of boxes) expect(await box.until('x')).toEqual([]);
+  });
+
+  it('survives a listener that throws', async () => {
+    const box = inbox();
+    await nodes[0].subscribe('bad', () => {
+      throw new Error('a bug in a listener');
+    });
+    await nodes[0].subscribe('good', box.listen);
+    await nodes[1].publish('bad', 'x');
+    await nodes[1].publish('good', 'x');
+    expect(await box.until('x')).toEqual([]);
+  });
+
+  it('refuses to publish and subscribe once closed', async () => {
+    await nodes[2].close();
+    await nodes[2].close();
+    expect(nodes[2].state).toBe('down');
+    await expect(nodes[2].subscribe('late', () => undefined)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+});
+
+it('ran against both engines', () => expect([...ran].sort()).toEqual(['memory', 'redis']));
