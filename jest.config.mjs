@@ -34,6 +34,7 @@ const common = {
 
 export default {
   testTimeout: 30_000,
+  reporters: ['default', '<rootDir>/test/contract/nest/reporter.mjs'],
   projects: [
     {
       ...common,

@@ -3,7 +3,8 @@ import { ApplicationConfig, HttpAdapterHost, NestFactory } from '@nestjs/core';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { Test } from '@nestjs/testing';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
-import type { Server } from 'socket.io';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { ask, connect, listen, moduleOf, onCleanup } from './support.js';
 
 describe('when a provider factory sets the WebSocket adapter', () => {
@@ -18,12 +19,14 @@ describe('when a provider factory sets the WebSocket adapter', () => {
 
         gateway?: { handleConnection: () => void };
 
-        override createIOServer(port: number, options?: object): Server {
+        override createIOServer(
+          ...args: Parameters<IoAdapter['createIOServer']>
+        ): ReturnType<IoAdapter['createIOServer']> {
           log.push('createIOServer');
           if (this.gateway)
             this.gateway.handleConnection = () => void log.push('handleConnection as replaced in createIOServer');
-          this.httpServer = this.host.httpAdapter.getHttpServer() as object;
-          return super.createIOServer(port, options) as Server;
+          Object.assign(this, { httpServer: this.host.httpAdapter.getHttpServer() as object });
+          return super.createIOServer(...args);
         }
       }
 
@@ -86,8 +89,9 @@ describe('when a provider factory sets the WebSocket adapter', () => {
       ]);
     }
 
-    const orphan = new IoAdapter().create(0) as Server & { httpServer: { address(): { port: number } } };
+    const orphan = new IoAdapter().createIOServer(0);
     onCleanup(() => orphan.close());
-    expect(orphan.httpServer.address().port).toBeGreaterThan(0);
+    const own = (orphan as unknown as { httpServer: Server }).httpServer;
+    expect((own.address() as AddressInfo).port).toBeGreaterThan(0);
   });
 });

@@ -17,9 +17,11 @@ describe('when main.ts calls useWebSocketAdapter after a module has set an adapt
         super(server);
       }
 
-      override createIOServer(port: number, options?: object): unknown {
+      override createIOServer(
+        ...args: Parameters<IoAdapter['createIOServer']>
+      ): ReturnType<IoAdapter['createIOServer']> {
         created.push(this.name);
-        return super.createIOServer(port, options);
+        return super.createIOServer(...args);
       }
     }
 

@@ -34,6 +34,12 @@ class FailingInterceptor implements NestInterceptor {
 
 @WebSocketGateway()
 class FailingGateway {
+  client: Socket | undefined;
+
+  handleConnection(client: Socket): void {
+    this.client = client;
+  }
+
   @SubscribeMessage('handler')
   handler(): unknown {
     return failure();
@@ -116,12 +122,9 @@ describe('when something fails on the way of a message', () => {
       }
     }
 
-    let serverSide: Socket | undefined;
-    const { url } = await startApp({ providers: [FailingGateway] }, (app) => {
-      app.useWebSocketAdapter(new SpyAdapter(app));
-      const gateway = app.get(FailingGateway) as FailingGateway & { handleConnection?: (socket: Socket) => void };
-      gateway.handleConnection = (socket) => (serverSide = socket);
-    });
+    const { app, url } = await startApp({ providers: [FailingGateway] }, (prepared) =>
+      prepared.useWebSocketAdapter(new SpyAdapter(prepared)),
+    );
     const client = await connect(url);
     const acks: unknown[] = [];
     const ack = (answer: unknown): void => void acks.push(answer);
@@ -143,7 +146,7 @@ describe('when something fails on the way of a message', () => {
       expect(await ask(client, 'fence')).toBe('fence');
       const [failed] = handled.splice(0);
       expect(failed?.exception).toBeInstanceOf(exception);
-      expect(failed?.args).toEqual([serverSide, payload, expect.any(Function), event]);
+      expect(failed?.args).toEqual([app.get(FailingGateway).client, payload, expect.any(Function), event]);
       const isStream = event === 'observable' || event === 'interceptor';
       const order = isStream ? ['resolved to an Observable', 'handle'] : ['handle', 'resolved to undefined'];
       expect(steps.splice(0)).toEqual([...order, 'resolved to fence']);

@@ -1,7 +1,6 @@
-import { IoAdapter } from '@nestjs/platform-socket.io';
 import { WebSocketGateway } from '@nestjs/websockets';
 import type { Namespace, Server, Socket } from 'socket.io';
-import { connect, startApp } from './support.js';
+import { SeamAdapter, connect, startApp } from './support.js';
 
 describe('when createIOServer adds a middleware to the server and to every new namespace', () => {
   it('runs once for each connection in the root, a static and a RegExp namespace, before handleConnection', async () => {
@@ -11,14 +10,10 @@ describe('when createIOServer adds a middleware to the server and to every new n
       proceed();
     };
 
-    class GuardingAdapter extends IoAdapter {
-      override createIOServer(port: number, options?: object): Server {
-        const server = super.createIOServer(port, options) as Server;
-        server.use(middleware);
-        server.on('new_namespace', (namespace: Namespace) => namespace.use(middleware));
-        return server;
-      }
-    }
+    const guard = (server: Server): void => {
+      server.use(middleware);
+      server.on('new_namespace', (namespace: Namespace) => namespace.use(middleware));
+    };
 
     class LoggingGateway {
       handleConnection(client: Socket): void {
@@ -36,7 +31,7 @@ describe('when createIOServer adds a middleware to the server and to every new n
     class TenantGateway extends LoggingGateway {}
 
     const { url } = await startApp({ providers: [RootGateway, StaticGateway, TenantGateway] }, (app) =>
-      app.useWebSocketAdapter(new GuardingAdapter(app)),
+      app.useWebSocketAdapter(new SeamAdapter(app, guard)),
     );
     const namespaces = ['/', '/static', '/tenant-1', '/tenant-2'];
     for (const namespace of namespaces) await connect(url + namespace);

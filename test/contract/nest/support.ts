@@ -13,6 +13,8 @@ import {
   type Type,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { IoAdapter } from '@nestjs/platform-socket.io';
+import type { Server, ServerOptions } from 'socket.io';
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
 
 declare const NEST_MAJOR: number;
@@ -78,6 +80,25 @@ export async function startApp(
 export async function listen(app: INestApplication): Promise<string> {
   await app.listen(0, '127.0.0.1');
   return `http://127.0.0.1:${(app.getHttpServer() as { address(): AddressInfo }).address().port}`;
+}
+
+/** IoAdapter with two seams: options for the server that it creates, and a look at that server before anyone connects. */
+export class SeamAdapter extends IoAdapter {
+  constructor(
+    app: INestApplication,
+    private readonly created: (server: Server) => void = () => undefined,
+    private readonly extra: Partial<ServerOptions> = {},
+  ) {
+    super(app);
+  }
+
+  override createIOServer(
+    ...[port, options]: Parameters<IoAdapter['createIOServer']>
+  ): ReturnType<IoAdapter['createIOServer']> {
+    const server = super.createIOServer(port, { ...options, ...this.extra } as typeof options);
+    this.created(server as unknown as Server);
+    return server;
+  }
 }
 
 /** A stock client that does not reconnect. */
