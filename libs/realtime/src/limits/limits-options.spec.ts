@@ -1,0 +1,77 @@
+import { checkLimitsOptions } from './check-limits-options.js';
+import { descriptorReserve, fileDescriptorLimit } from './file-descriptors.js';
+import { resolveLimitsOptions } from './limits-options.js';
+
+describe('when limits are left out', () => {
+  it('has the documented defaults', () => {
+    expect(resolveLimitsOptions({}, () => 20_000)).toEqual({
+      messagesPerSecond: 100,
+      burst: 200,
+      maxPayloadBytes: 65_536,
+      maxRooms: 128,
+      maxSendBufferBytes: 1_048_576,
+      maxSendBufferMessages: 16_384,
+      transports: { hard: 18_976, soft: 0 },
+      newTransportsPerSecond: 0,
+      transportsPerUser: { max: 0, onFull: 'reject', whenUnavailable: 'allow' },
+      transportsPerIp: 0,
+      abuse: { maxRefusals: 1_000, windowMs: 60_000 },
+    });
+  });
+
+  it('takes undefined for absent, and lets the burst follow the rate', () => {
+    const options = {
+      messagesPerSecond: 500,
+      burst: undefined,
+      transports: undefined,
+      abuse: { maxRefusals: undefined },
+    };
+    const resolved = resolveLimitsOptions(options, () => undefined);
+    expect(resolved).toMatchObject({ burst: 1_000, transports: { hard: 0 }, abuse: { maxRefusals: 1_000 } });
+    expect(checkLimitsOptions(options)).toEqual([]);
+  });
+
+  it('keeps a reserve of file descriptors', () => {
+    expect([256, 1_024, 20_000, 1_000_000].map(descriptorReserve)).toEqual([64, 103, 1_024, 1_024]);
+    const limit = fileDescriptorLimit();
+    expect(limit === undefined || limit > 0).toBe(true);
+  });
+});
+
+describe('when limits are wrong', () => {
+  it('lists every problem with the full name of its option', () => {
+    const problems = checkLimitsOptions({
+      messagesPerSecond: -1,
+      burst: 0,
+      maxPayloadBytes: '64kb',
+      maxRooms: Number.NaN,
+      transports: { hard: 1.5, soft: -1, firm: 3 },
+      transportsPerUser: { max: 5, onFull: 'explode' },
+      abuse: 7,
+      maxRoom: 3,
+    });
+    expect(problems).toEqual([
+      'limits.messagesPerSecond must be a number >= 0, not -1',
+      'limits.burst must be an integer >= 1, not 0',
+      'limits.maxPayloadBytes must be an integer >= 1024, not "64kb"',
+      'limits.maxRooms must be an integer >= 0, not NaN',
+      'limits.transports.hard must be an integer >= 0, not 1.5',
+      'limits.transports.soft must be an integer >= 0, not -1',
+      'limits.transports.firm is not an option',
+      "limits.transportsPerUser.onFull must be 'reject' or 'evict-oldest', not \"explode\"",
+      'limits.abuse must be an object, not 7',
+      'limits.maxRoom is not an option',
+    ]);
+  });
+
+  it('finds options that contradict each other', () => {
+    expect(checkLimitsOptions({ transports: { hard: 10, soft: 20 }, maxSendBufferBytes: 1_024 })).toEqual([
+      'limits.transports.soft (20) is above limits.transports.hard (10) and would never act',
+      'limits.maxSendBufferBytes (1024) is below limits.maxPayloadBytes (65536): one echoed message would end the transport',
+    ]);
+  });
+
+  it.each([null, 5, [], 'all'])('refuses %p', (options) => {
+    expect(checkLimitsOptions(options)).toHaveLength(1);
+  });
+});

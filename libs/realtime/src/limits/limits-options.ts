@@ -1,0 +1,103 @@
+import { descriptorReserve, fileDescriptorLimit } from './file-descriptors.js';
+
+/** Limits of `RealtimeModule`. Each protects a node or its neighbours; the app's own rules belong into `@Throttle()`. */
+export interface LimitsOptions {
+  /** Messages per second of one connection, unknown events included. Beyond: `RATE_LIMITED`. 0: no limit. @default 100 */
+  messagesPerSecond?: number | undefined;
+  /** Messages that may come at once after a pause. @default twice `messagesPerSecond` */
+  burst?: number | undefined;
+  /** Largest message of a client, in bytes. Beyond: the transport closes with 1009. At least 1 024. @default 65_536 */
+  maxPayloadBytes?: number | undefined;
+  /** Rooms that one connection may be in. Beyond: `LIMIT_EXCEEDED`. 0: no limit. @default 128 */
+  maxRooms?: number | undefined;
+  /**
+   * Bytes that may wait for a client that reads slowly. Volatile messages are dropped from a quarter of it on; beyond it
+   * the transport is terminated (`SLOW_CONSUMER`). 0: no limit, and memory without bound. @default 1_048_576
+   */
+  maxSendBufferBytes?: number | undefined;
+  /** Messages that may wait for a client, whatever their size: each costs memory of its own. 0: no limit. @default 16_384 */
+  maxSendBufferMessages?: number | undefined;
+  /** Transports of this node. */
+  transports?: TransportsOptions | undefined;
+  /** Transports that this node accepts in one second, with a burst of two seconds' worth; beyond: as `transports.soft`. 0: no limit. @default 0 */
+  newTransportsPerSecond?: number | undefined;
+  /** Transports of one user in the whole cluster. */
+  transportsPerUser?: TransportsPerUserOptions | undefined;
+  /** Transports of one IPv4 address or IPv6 /64 on this node; beyond: as `transports.soft`, with `RATE_LIMITED`. 0: no limit. @default 0 */
+  transportsPerIp?: number | undefined;
+  /** When a connection that goes on sending beyond its rate is closed. */
+  abuse?: AbuseOptions | undefined;
+}
+
+export interface TransportsOptions {
+  /** Beyond: 503 on the upgrade. 0: no limit. @default the process's file descriptors less a tenth (64 to 1 024) */
+  hard?: number | undefined;
+  /** Beyond: accepted, and CONNECT is answered `UNAVAILABLE` with `retryAfterMs` (browsers cannot see a 503). 0: no limit. @default 0 */
+  soft?: number | undefined;
+}
+
+export interface TransportsPerUserOptions {
+  /** 0: no limit. @default 0 */
+  max?: number | undefined;
+  /** `reject` the new transport with `LIMIT_EXCEEDED`, or make room by ending the user's oldest. @default 'reject' */
+  onFull?: 'reject' | 'evict-oldest' | undefined;
+  /** While the registry cannot be asked: admit and count, or refuse with `UNAVAILABLE`. @default 'allow' */
+  whenUnavailable?: 'allow' | 'reject' | undefined;
+}
+
+export interface AbuseOptions {
+  /** Refused messages within `windowMs` after which the connection is closed. 0: never. @default 1_000 */
+  maxRefusals?: number | undefined;
+  /** Milliseconds. @default 60_000 */
+  windowMs?: number | undefined;
+}
+
+export interface ResolvedLimitsOptions {
+  readonly messagesPerSecond: number;
+  readonly burst: number;
+  readonly maxPayloadBytes: number;
+  readonly maxRooms: number;
+  readonly maxSendBufferBytes: number;
+  readonly maxSendBufferMessages: number;
+  readonly transports: Readonly<Required<{ hard: number; soft: number }>>;
+  readonly newTransportsPerSecond: number;
+  readonly transportsPerUser: {
+    readonly max: number;
+    readonly onFull: 'reject' | 'evict-oldest';
+    readonly whenUnavailable: 'allow' | 'reject';
+  };
+  readonly transportsPerIp: number;
+  readonly abuse: { readonly maxRefusals: number; readonly windowMs: number };
+}
+
+/** Fills in the defaults; changes nothing it is given. Options that `checkLimitsOptions` refuses give nonsense. */
+export function resolveLimitsOptions(
+  options: LimitsOptions = {},
+  descriptors: () => number | undefined = fileDescriptorLimit,
+): ResolvedLimitsOptions {
+  const messagesPerSecond = options.messagesPerSecond ?? 100;
+  return {
+    messagesPerSecond,
+    burst: options.burst ?? messagesPerSecond * 2,
+    maxPayloadBytes: options.maxPayloadBytes ?? 65_536,
+    maxRooms: options.maxRooms ?? 128,
+    maxSendBufferBytes: options.maxSendBufferBytes ?? 1_048_576,
+    maxSendBufferMessages: options.maxSendBufferMessages ?? 16_384,
+    transports: {
+      hard: options.transports?.hard ?? defaultHardLimit(descriptors()),
+      soft: options.transports?.soft ?? 0,
+    },
+    newTransportsPerSecond: options.newTransportsPerSecond ?? 0,
+    transportsPerUser: {
+      max: options.transportsPerUser?.max ?? 0,
+      onFull: options.transportsPerUser?.onFull ?? 'reject',
+      whenUnavailable: options.transportsPerUser?.whenUnavailable ?? 'allow',
+    },
+    transportsPerIp: options.transportsPerIp ?? 0,
+    abuse: { maxRefusals: options.abuse?.maxRefusals ?? 1_000, windowMs: options.abuse?.windowMs ?? 60_000 },
+  };
+}
+
+function defaultHardLimit(descriptors: number | undefined): number {
+  return descriptors === undefined ? 0 : Math.max(1, descriptors - descriptorReserve(descriptors));
+}
