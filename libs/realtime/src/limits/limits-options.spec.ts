@@ -1,6 +1,6 @@
 import { checkLimitsOptions } from './check-limits-options.js';
 import { descriptorReserve, fileDescriptorLimit } from './file-descriptors.js';
-import { resolveLimitsOptions } from './limits-options.js';
+import { abuseLimit, resolveLimitsOptions } from './limits-options.js';
 
 describe('when limits are left out', () => {
   it('has the documented defaults', () => {
@@ -73,5 +73,12 @@ describe('when limits are wrong', () => {
 
   it.each([null, 5, [], 'all'])('refuses %p', (options) => {
     expect(checkLimitsOptions(options)).toHaveLength(1);
+  });
+});
+
+describe('when refused messages are counted', () => {
+  it('lets a connection be refused that often in a window, and no limit at 0', () => {
+    expect(abuseLimit({ maxRefusals: 600, windowMs: 60_000 })).toEqual({ perSecond: 10, burst: 600 });
+    expect(abuseLimit({ maxRefusals: 0, windowMs: 60_000 }).perSecond).toBe(0);
   });
 });

@@ -1,4 +1,5 @@
 import { descriptorReserve, fileDescriptorLimit } from './file-descriptors.js';
+import type { TokenBucketLimit } from './token-bucket.js';
 
 /** Limits of `RealtimeModule`. Each protects a node or its neighbours; the app's own rules belong into `@Throttle()`. */
 export interface LimitsOptions {
@@ -100,4 +101,9 @@ export function resolveLimitsOptions(
 
 function defaultHardLimit(descriptors: number | undefined): number {
   return descriptors === undefined ? 0 : Math.max(1, descriptors - descriptorReserve(descriptors));
+}
+
+/** Refusals as a bucket: one token for each refused message; when none is left, the connection has gone too far. */
+export function abuseLimit({ maxRefusals, windowMs }: ResolvedLimitsOptions['abuse']): TokenBucketLimit {
+  return { perSecond: (maxRefusals * 1_000) / windowMs, burst: maxRefusals };
 }

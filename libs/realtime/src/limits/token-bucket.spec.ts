@@ -1,35 +1,35 @@
 import fc from 'fast-check';
-import { fullBucket, take } from './token-bucket.js';
+import { fullBucket, takeToken } from './token-bucket.js';
 
 const rate = { perSecond: 10, burst: 3 };
 
 describe('when messages arrive faster than the rate', () => {
   it('lets a burst through, then says how long the next token takes', () => {
     const bucket = fullBucket(0, rate);
-    expect([take(bucket, 0, rate), take(bucket, 0, rate), take(bucket, 0, rate)]).toEqual([0, 0, 0]);
-    expect(take(bucket, 0, rate)).toBe(100);
-    expect(take(bucket, 60, rate)).toBe(40);
-    expect(take(bucket, 100, rate)).toBe(0);
+    expect([takeToken(bucket, 0, rate), takeToken(bucket, 0, rate), takeToken(bucket, 0, rate)]).toEqual([0, 0, 0]);
+    expect(takeToken(bucket, 0, rate)).toBe(100);
+    expect(takeToken(bucket, 60, rate)).toBe(40);
+    expect(takeToken(bucket, 100, rate)).toBe(0);
   });
 
   it('never holds more than the burst, however long the pause', () => {
     const bucket = fullBucket(0, rate);
-    const taken = [0, 0, 0, 0].map(() => take(bucket, 1_000_000, rate));
+    const taken = [0, 0, 0, 0].map(() => takeToken(bucket, 1_000_000, rate));
     expect(taken).toEqual([0, 0, 0, 100]);
   });
 
   it('gives nothing for time that runs backwards, and counts that time once', () => {
     const bucket = fullBucket(1_000, { perSecond: 10, burst: 1 });
     const slow = { perSecond: 10, burst: 1 };
-    expect(take(bucket, 1_000, slow)).toBe(0);
-    expect(take(bucket, 500, slow)).toBe(100);
-    expect(take(bucket, 1_050, slow)).toBe(50);
+    expect(takeToken(bucket, 1_000, slow)).toBe(0);
+    expect(takeToken(bucket, 500, slow)).toBe(100);
+    expect(takeToken(bucket, 1_050, slow)).toBe(50);
   });
 
   it('has no limit at 0 per second', () => {
     const off = { perSecond: 0, burst: 0 };
     const bucket = fullBucket(0, off);
-    expect(Array.from({ length: 1_000 }, () => take(bucket, 0, off)).every((wait) => wait === 0)).toBe(true);
+    expect(Array.from({ length: 1_000 }, () => takeToken(bucket, 0, off)).every((wait) => wait === 0)).toBe(true);
   });
 
   it('never admits more than burst plus rate times time, and the advice is enough', () => {
@@ -45,9 +45,9 @@ describe('when messages arrive faster than the rate', () => {
           let admitted = 0;
           for (const gap of gaps) {
             now += gap;
-            const waitMs = take(bucket, now, limits);
+            const waitMs = takeToken(bucket, now, limits);
             if (waitMs === 0) admitted += 1;
-            else expect(take({ ...bucket }, now + waitMs, limits)).toBe(0);
+            else expect(takeToken({ ...bucket }, now + waitMs, limits)).toBe(0);
           }
           expect(admitted).toBeLessThanOrEqual(burst + (now * perSecond) / 1_000 + 1e-6);
         },

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import { addressKey } from './client-address.js';
 import type { ResolvedLimitsOptions } from './limits-options.js';
-import { fullBucket, take, type Rate, type TokenBucket } from './token-bucket.js';
+import { fullBucket, takeToken, type TokenBucketLimit, type TokenBucket } from './token-bucket.js';
 
 export type Admission =
   | { readonly status: 'accepted' }
@@ -29,7 +29,7 @@ const RETRY_SPREAD_MS = 4_000;
  */
 export class TransportLimits {
   private readonly perAddress = new Map<string, number>();
-  private readonly rate: Rate;
+  private readonly rate: TokenBucketLimit;
   private readonly arrivals: TokenBucket;
   private count = 0;
 
@@ -71,7 +71,7 @@ export class TransportLimits {
     // An address beyond its share must not spend the arrivals of the others.
     if (isAddressFull) return this.deferred('transportsPerIp', 'RATE_LIMITED');
     if (isFull) return this.deferred('transports.soft', 'UNAVAILABLE');
-    const waitMs = take(this.arrivals, this.clock.now(), this.rate);
+    const waitMs = takeToken(this.arrivals, this.clock.now(), this.rate);
     return waitMs === 0 ? ACCEPTED : this.deferred('newTransportsPerSecond', 'UNAVAILABLE', waitMs);
   }
 
