@@ -23,7 +23,7 @@ export default class ContractReporter {
     const counts = MAJORS.map((project) => this.passed.get(project) ?? 0);
     const isComplete = counts.every((count) => count >= FACTS);
     const detail = MAJORS.map((project, i) => `${project}: ${counts[i]}`).join(', ');
-    process.stdout.write(`Nest contract: ${isComplete ? `${FACTS} x ${MAJORS.length}` : 'incomplete'} (${detail})\n`);
+    process.stderr.write(`Nest contract: ${isComplete ? `${FACTS} x ${MAJORS.length}` : 'incomplete'} (${detail})\n`);
     if (!isComplete)
       this.error = new Error(
         `the Nest contract needs ${FACTS} passing tests on each of ${MAJORS.join(', ')}: ${detail}`,
