@@ -25,6 +25,9 @@ export interface RealtimeMetrics {
   dropped(kind: string): void;
 }
 
+/** Injection token of the app's `RealtimeMetrics`. Nobody provides it: nothing is counted. */
+export const REALTIME_METRICS = Symbol.for('nestjs-realtime:METRICS');
+
 const nothing = (): void => undefined;
 
 export const noMetrics: RealtimeMetrics = {

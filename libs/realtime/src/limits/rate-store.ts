@@ -9,3 +9,6 @@ export interface RateHit {
   readonly isBlocked: boolean;
   readonly blockExpiresInMs: number;
 }
+
+/** Injection token of the app's `RateStore`. */
+export const RATE_STORE = Symbol.for('nestjs-realtime:RATE_STORE');
