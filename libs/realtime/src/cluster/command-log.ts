@@ -31,6 +31,8 @@ export type ClusterCommand =
     };
 
 export interface LoggedCommand {
+  /** Random: the same command has the same id in every epoch. */
+  readonly id: string;
   readonly position: Position;
   readonly command: ClusterCommand;
 }
