@@ -6,6 +6,8 @@ import { ask, connect, startApp } from './support.js';
 type Ack = (answer: unknown) => void;
 
 const GATEWAY = 'websockets:is_gateway';
+const OPTIONS = 'websockets:gateway_options';
+const EVENT = 'message';
 const FILTERS = '__exceptionFilters__';
 
 class UsersError extends Error {}
@@ -25,7 +27,7 @@ class PrependedFilter implements ExceptionFilter {
   }
 }
 
-@WebSocketGateway()
+@WebSocketGateway({ namespace: '/', serveClient: true })
 class BareGateway {
   @SubscribeMessage('bare')
   bare(): never {
@@ -80,6 +82,10 @@ describe('when a provider factory prepends a filter instance to the metadata of 
     const client = await connect(url);
 
     expect(found).toEqual(gateways);
+    expect(Reflect.getMetadata(GATEWAY, BareGateway)).toBe(true);
+    expect(Reflect.getMetadata(OPTIONS, BareGateway)).toEqual({ namespace: '/', serveClient: true });
+    const bare = Object.getOwnPropertyDescriptor(BareGateway.prototype, 'bare')?.value as object;
+    expect(Reflect.getMetadata(EVENT, bare)).toBe('bare');
     expect(await ask(client, 'bare')).toEqual({ error: 'bare' });
     expect(await ask(client, 'class')).toBe('answered by the user');
     expect(await ask(client, 'class, other error')).toEqual({ error: 'other' });
