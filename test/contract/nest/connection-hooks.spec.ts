@@ -44,7 +44,7 @@ describe('when a client connects', () => {
     class SpyAdapter extends IoAdapter {
       override bindMessageHandlers(...args: Parameters<IoAdapter['bindMessageHandlers']>): void {
         log.push('bindMessageHandlers');
-        bound.push({ client: args[0] as unknown as Socket, handlers: args[1] });
+        bound.push({ client: args[0], handlers: args[1] });
         super.bindMessageHandlers(...args);
       }
     }

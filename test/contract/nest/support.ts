@@ -96,7 +96,7 @@ export class SeamAdapter extends IoAdapter {
     ...[port, options]: Parameters<IoAdapter['createIOServer']>
   ): ReturnType<IoAdapter['createIOServer']> {
     const server = super.createIOServer(port, { ...options, ...this.extra } as typeof options);
-    this.created(server as unknown as Server);
+    this.created(server);
     return server;
   }
 }
