@@ -2,6 +2,16 @@ import type { PresenceState, PresenceUser } from 'nestjs-realtime-protocol';
 import type { ConnectionId, Incarnation } from '../core/ids.js';
 import type { Lifecycle } from '../core/lifecycle.js';
 
+export const PRESENCE_STORE = Symbol.for('nestjs-realtime:presence-store');
+
+/** A room with more metadata than this is counted, not listed. */
+export const MAX_LISTED_BYTES = 131_072;
+/** How long an empty room remembers its epoch and version, so that versions go on where they were. */
+export const EMPTY_ROOM_TTL_MS = 3_600_000;
+/** How long, and of how many users in one room, the time of leaving is known. */
+export const LAST_SEEN_TTL_MS = 604_800_000;
+export const MAX_LAST_SEEN = 1_000;
+
 export interface PresenceEntry {
   readonly userId: string;
   /** Unique in the room: a connection's id, or a transport's in a user's own room. */
@@ -20,8 +30,12 @@ export interface EnterOptions {
   readonly onFull?: 'reject' | 'evict-oldest' | undefined;
   /** An entry of the same user and device is replaced, and reported as evicted. */
   readonly replaceDevice?: boolean | undefined;
-  /** The connection was here before the storage lost it: nobody is told about a join while a new epoch fills up again. */
-  readonly restore?: boolean | undefined;
+  /**
+   * The connection lives and may have been here before: its node took a new incarnation, or the storage lost it. Limits do
+   * not apply and the entry changes its owner. If it is missing although the room is still in the epoch that last confirmed
+   * it, it was swept and joins again; in another epoch the storage lost it, and the transition is `none` (published `quiet`).
+   */
+  readonly restore?: { readonly epoch: string | undefined } | undefined;
 }
 
 /** What a write did to the room: told once in the cluster, by whoever made the write. */
@@ -37,6 +51,8 @@ export interface PresenceTransition {
 export type EnterResult =
   | {
       readonly status: 'entered';
+      /** The room's epoch that confirmed the entry: what `restore` asks for later. */
+      readonly epoch: string;
       readonly transition: PresenceTransition;
       readonly evicted: readonly { connectionId: ConnectionId; incarnation: Incarnation }[];
     }
@@ -52,7 +68,7 @@ export interface PresencePage {
 
 /**
  * What the room's channel carries after each transition: `p` + JSON of this. Versions count up by one in an epoch.
- * `user` with no devices: has left. `quiet`: see `EnterOptions.restore`.
+ * `user` with no devices: has left.
  */
 export interface PresenceChange {
   readonly epoch: string;
@@ -60,6 +76,9 @@ export interface PresenceChange {
   readonly user: PresenceUser;
   /** Users in the room after the change. */
   readonly count: number;
+  /** Bytes of metadata in the room after the change. */
+  readonly bytes?: number | undefined;
+  /** Nobody joined: the storage lost this user and has it again. */
   readonly quiet?: boolean | undefined;
 }
 
@@ -81,13 +100,20 @@ export interface PresenceStore extends Lifecycle {
     entry: Pick<PresenceEntry, 'userId' | 'connectionId' | 'incarnation'>,
     meta: unknown,
   ): Promise<PresenceTransition>;
-  /** The whole room, or its count alone when it has more than `maxListed` users (or metadata beyond 128 KiB). */
+  /**
+   * The whole room, or its count alone when it has more than `maxListed` users or `MAX_LISTED_BYTES` of metadata.
+   * A room that nobody was ever in (or not for an hour) has the epoch `''` and version 0.
+   */
   read(room: string, maxListed: number): Promise<PresenceState>;
+  /**
+   * Users in the order of their ids. Who is there all the time is listed exactly once; who comes or goes meanwhile, at
+   * most once. Never more than `limit`.
+   */
   list(room: string, page: { cursor?: string | undefined; limit: number }): Promise<PresencePage>;
   get(room: string, userId: string): Promise<PresenceUser | undefined>;
   /** O(1). */
   count(room: string): Promise<{ users: number; connections: number }>;
-  /** Entries (connections) of a room, paged. */
+  /** Entries (connections) of a room, paged; one that changes its owner meanwhile may come twice. */
   entries(
     room: string,
     page: { cursor?: string | undefined; limit: number },
@@ -96,6 +122,9 @@ export interface PresenceStore extends Lifecycle {
   lastSeen(room: string, userId: string): Promise<number | undefined>;
   /** (epoch, version) of many rooms in one pipelined read; undefined for a room without entries. */
   versions(rooms: readonly string[]): Promise<({ epoch: string; version: number } | undefined)[]>;
-  /** Removes all entries of a dead incarnation by the same scripts. May run on several nodes at once and be repeated. */
-  sweep(incarnation: Incarnation): Promise<PresenceTransition[]>;
+  /**
+   * Removes all entries of a dead incarnation. May run on several nodes at once, be repeated, and fail half-way: each
+   * transition is reported once, to whoever made it, as soon as it is made.
+   */
+  sweep(incarnation: Incarnation, onTransition: (transition: PresenceTransition) => void): Promise<void>;
 }

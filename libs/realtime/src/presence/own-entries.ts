@@ -1,0 +1,90 @@
+import type { Incarnation } from '../core/ids.js';
+
+/** Who enters: an entry without what the node adds by itself. */
+export interface OwnEntry {
+  readonly userId: string;
+  /** Unique in the room: a connection's id, or a transport's in a user's own room. */
+  readonly connectionId: string;
+  readonly device: string;
+  /** JSON, at most 2 KiB. */
+  readonly meta?: unknown;
+}
+
+/** One entry of this node, as it should be in the store, and what is known of what is there. */
+export interface LiveEntry {
+  readonly room: string;
+  readonly userId: string;
+  readonly connectionId: string;
+  device: string;
+  meta: unknown;
+  wanted: 'in' | 'out';
+  /** Incarnations that may own it in the store: more than one only while an answer is missing. */
+  owners: Incarnation[];
+  /** The room's epoch that confirmed it last. */
+  epoch: string | undefined;
+  /** The end of its last write: writes of one entry never overtake each other. */
+  lane: Promise<unknown>;
+}
+
+/** The entries of this node, by room and connection. */
+export class OwnEntries {
+  private readonly rooms = new Map<string, Map<string, LiveEntry>>();
+  /** Out of this node, perhaps not yet out of the store: who comes again must not overtake the own leave. */
+  private readonly leaving = new Map<string, LiveEntry>();
+  private total = 0;
+
+  constructor(private readonly onSize: (size: number) => void) {}
+
+  get size(): number {
+    return this.total;
+  }
+
+  get(room: string, connectionId: string): LiveEntry | undefined {
+    return this.rooms.get(room)?.get(connectionId);
+  }
+
+  /** Of one room, or all. */
+  *list(room?: string): Iterable<LiveEntry> {
+    if (room !== undefined) yield* this.rooms.get(room)?.values() ?? [];
+    else for (const entries of this.rooms.values()) yield* entries.values();
+  }
+
+  add(room: string, entry: OwnEntry): LiveEntry {
+    const known = this.get(room, entry.connectionId);
+    if (known?.userId === entry.userId) return Object.assign(known, { device: entry.device, meta: entry.meta });
+    const { userId, connectionId, device, meta } = entry;
+    const past = this.leaving.get(keyOf(room, connectionId));
+    const live: LiveEntry =
+      past?.userId === userId
+        ? Object.assign(past, { device, meta, wanted: 'in' as const })
+        : {
+            ...{ room, userId, connectionId, device, meta },
+            ...{ wanted: 'in', owners: [], epoch: undefined, lane: Promise.resolve() },
+          };
+    this.leaving.delete(keyOf(room, connectionId));
+    const entries = this.rooms.get(room) ?? new Map<string, LiveEntry>();
+    this.rooms.set(room, entries.set(connectionId, live));
+    if (!known) this.onSize((this.total += 1));
+    return live;
+  }
+
+  /** The node does not have it any more; `forget` it when the store does not have it either. */
+  remove(entry: LiveEntry): void {
+    const { room, connectionId } = entry;
+    entry.wanted = 'out';
+    const entries = this.rooms.get(room);
+    if (entries?.get(connectionId) !== entry) return;
+    this.leaving.set(keyOf(room, connectionId), entry);
+    entries.delete(connectionId);
+    if (entries.size === 0) this.rooms.delete(room);
+    this.onSize((this.total -= 1));
+  }
+
+  forget(entry: LiveEntry): void {
+    const key = keyOf(entry.room, entry.connectionId);
+    if (this.leaving.get(key) === entry) this.leaving.delete(key);
+  }
+}
+
+/** Room names have no blanks. */
+const keyOf = (room: string, connectionId: string): string => `${room} ${connectionId}`;

@@ -1,0 +1,26 @@
+import type { PresenceDevice, PresenceUser } from 'nestjs-realtime-protocol';
+import type { Incarnation } from '../core/ids.js';
+
+/** One connection of a user in a room, as stores keep it. */
+export interface StoredEntry {
+  readonly incarnation: Incarnation;
+  readonly device: string;
+  /** JSON text, kept as it came. */
+  readonly meta: string | undefined;
+  /** Counts up in the room: which entry is older. */
+  readonly order: number;
+}
+
+/** What others see of a user: one item for each device, oldest first; of two connections of a device the newer one counts. */
+export function presenceUser(id: string, entries: Iterable<StoredEntry>): PresenceUser {
+  const devices = new Map<string, PresenceDevice>();
+  for (const { device, meta } of [...entries].sort((a, b) => a.order - b.order)) {
+    devices.set(device, meta === undefined ? { device } : { device, meta: JSON.parse(meta) as unknown });
+  }
+  return { id, devices: [...devices.values()] };
+}
+
+/** Whether clients that know `a` need to be told about `b`. */
+export function isSameUser(a: PresenceUser, b: PresenceUser): boolean {
+  return a === b || JSON.stringify(a.devices) === JSON.stringify(b.devices);
+}

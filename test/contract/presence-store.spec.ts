@@ -1,0 +1,22 @@
+import { presenceWorlds, type PresenceWorld } from './presence-engines.js';
+import { presenceStoreContract } from './presence-store.contract.js';
+
+const ran = new Set<string>();
+
+describe.each(Object.entries(presenceWorlds))('the %s presence store', (name, create) => {
+  let world: PresenceWorld;
+
+  beforeAll(async () => {
+    world = await create();
+    ran.add(name);
+  });
+  afterAll(() => world[Symbol.asyncDispose]());
+
+  presenceStoreContract(() => world);
+});
+
+describe('the suite', () => {
+  it('ran over memory and Redis', () => {
+    expect([...ran].sort()).toEqual(['memory', 'redis']);
+  });
+});
