@@ -1,0 +1,89 @@
+import type { NodeRedisClient } from './redis-clients.js';
+import type { RedisConnection } from './redis-connection.js';
+import { RedisLink } from './redis-link.js';
+
+/** What `PUBSUB NUMSUB` would say with this node alone. */
+const ONLY_US: readonly [string, number] = ['', 1];
+
+/**
+ * What `@socket.io/redis-adapter` takes for a publishing node-redis client. Refuses to queue and to reject: without Redis, or
+ * with too much on the way, an emit reaches the local members only, and is counted. Answers at once, because the sharded
+ * adapter delivers locally only after the answer.
+ */
+export class AdapterPublisher {
+  readonly #connection: RedisConnection;
+  readonly #link: RedisLink;
+  #onTheWay = 0;
+
+  constructor(connection: RedisConnection) {
+    this.#connection = connection;
+    this.#link = new RedisLink(connection.options, connection.clock, {
+      watch: true,
+      on: { up: () => undefined, down: () => undefined, error: () => undefined },
+    });
+  }
+
+  /** Only of a Redis Cluster: the adapter adds up what each master says. */
+  get masters(): unknown {
+    const isCluster = this.#connection.options.address.cluster !== undefined;
+    return isCluster ? (this.#link.client?.raw as { masters?: unknown } | undefined)?.masters : undefined;
+  }
+
+  open(): void {
+    this.#link.open();
+  }
+
+  close(): void {
+    this.#link.close();
+  }
+
+  on(): this {
+    return this;
+  }
+
+  off(): this {
+    return this;
+  }
+
+  // The adapter looks for these to tell node-redis from ioredis; it never calls them on the publisher.
+  pSubscribe(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  sSubscribe(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  publish(channel: string, message: string | Buffer): Promise<number> {
+    return this.#send((client) => client.publish(channel, message));
+  }
+
+  sPublish(channel: string, message: string | Buffer): Promise<number> {
+    return this.#send((client) => client.sPublish(channel, message));
+  }
+
+  /** Only `PUBSUB NUMSUB` and `PUBSUB SHARDNUMSUB`: how many nodes there are. Without Redis: this one. */
+  async sendCommand(args: readonly string[]): Promise<unknown> {
+    try {
+      const client = this.#link.client;
+      if (client !== undefined) return await client.send(undefined, args);
+    } catch {
+      // Counted below. A rejection would end up unhandled in `serverSideEmit`.
+    }
+    this.#connection.metrics.dropped('adapter-query');
+    return ONLY_US;
+  }
+
+  #send(publish: (client: NodeRedisClient) => Promise<unknown>): Promise<number> {
+    const client = this.#link.client;
+    if (client === undefined || this.#onTheWay >= this.#connection.options.maxQueuedCommands) {
+      this.#connection.metrics.dropped('adapter-publish');
+    } else {
+      this.#onTheWay += 1;
+      publish(client.raw)
+        .catch(() => this.#connection.metrics.dropped('adapter-publish'))
+        .finally(() => (this.#onTheWay -= 1));
+    }
+    return Promise.resolve(0);
+  }
+}

@@ -1,0 +1,150 @@
+import type { BufferListener, WireClient } from './redis-clients.js';
+import type { RedisConnection } from './redis-connection.js';
+import { RedisLink } from './redis-link.js';
+
+const UNDO = { subscribe: 'unsubscribe', pSubscribe: 'pUnsubscribe', sSubscribe: 'sUnsubscribe' } as const;
+
+interface Subscription {
+  readonly kind: keyof typeof UNDO;
+  readonly channel: string;
+  readonly listeners: Set<BufferListener>;
+  readonly dispatch: BufferListener;
+  /** The client on which the server has confirmed it. */
+  confirmedOn: WireClient | undefined;
+  isBusy: boolean;
+}
+
+/**
+ * What `@socket.io/redis-adapter` takes for a subscribing node-redis client. It outlives the clients: subscriptions are
+ * made again on a new one. Refuses to reject (the adapter awaits nothing) and to let a listener throw into the socket.
+ */
+export class AdapterSubscriber {
+  readonly #connection: RedisConnection;
+  readonly #link: RedisLink;
+  readonly #subscriptions = new Map<string, Subscription>();
+
+  constructor(connection: RedisConnection) {
+    this.#connection = connection;
+    this.#link = new RedisLink(connection.options, connection.clock, {
+      watch: true,
+      on: { up: () => this.#reconcileAll(), down: () => undefined, error: () => undefined },
+    });
+  }
+
+  open(): void {
+    this.#link.open();
+  }
+
+  close(): void {
+    this.#link.close();
+    this.#subscriptions.clear();
+  }
+
+  // The adapter adds an error listener for a message of its own: ours says it better.
+  on(): this {
+    return this;
+  }
+
+  off(): this {
+    return this;
+  }
+
+  subscribe(channels: string | string[], listener: BufferListener): Promise<void> {
+    return this.#add('subscribe', channels, listener);
+  }
+
+  pSubscribe(patterns: string | string[], listener: BufferListener): Promise<void> {
+    return this.#add('pSubscribe', patterns, listener);
+  }
+
+  sSubscribe(channels: string | string[], listener: BufferListener): Promise<void> {
+    return this.#add('sSubscribe', channels, listener);
+  }
+
+  unsubscribe(channels: string | string[], listener?: BufferListener): Promise<void> {
+    return this.#remove('subscribe', channels, listener);
+  }
+
+  pUnsubscribe(patterns: string | string[], listener?: BufferListener): Promise<void> {
+    return this.#remove('pSubscribe', patterns, listener);
+  }
+
+  sUnsubscribe(channels: string | string[], listener?: BufferListener): Promise<void> {
+    return this.#remove('sSubscribe', channels, listener);
+  }
+
+  async #add(kind: Subscription['kind'], channels: string | string[], listener: BufferListener): Promise<void> {
+    const all = [channels].flat().map((channel) => {
+      const key = `${kind} ${channel}`;
+      const subscription = this.#subscriptions.get(key) ?? this.#create(kind, channel);
+      this.#subscriptions.set(key, subscription);
+      subscription.listeners.add(listener);
+      return this.#reconcile(subscription);
+    });
+    await Promise.all(all);
+  }
+
+  async #remove(kind: Subscription['kind'], channels: string | string[], listener?: BufferListener): Promise<void> {
+    const all = [channels].flat().map((channel) => {
+      const subscription = this.#subscriptions.get(`${kind} ${channel}`);
+      if (subscription === undefined) return undefined;
+      if (listener === undefined) subscription.listeners.clear();
+      else subscription.listeners.delete(listener);
+      return this.#reconcile(subscription);
+    });
+    await Promise.all(all);
+  }
+
+  #create(kind: Subscription['kind'], channel: string): Subscription {
+    const listeners = new Set<BufferListener>();
+    const dispatch: BufferListener = (message, from) => {
+      for (const listener of listeners) {
+        try {
+          listener(message, from);
+        } catch {
+          // A stranger's bytes on the channel: the adapter decodes without a catch of its own.
+          this.#connection.metrics.dropped('adapter-message');
+        }
+      }
+    };
+    return { kind, channel, listeners, dispatch, confirmedOn: undefined, isBusy: false };
+  }
+
+  #reconcileAll(): void {
+    for (const subscription of this.#subscriptions.values()) void this.#reconcile(subscription);
+  }
+
+  /** One command for a channel at a time: node-redis forgets one that is subscribed again while its UNSUBSCRIBE is on the way. */
+  async #reconcile(subscription: Subscription): Promise<void> {
+    if (subscription.isBusy) return;
+    subscription.isBusy = true;
+    try {
+      for (;;) {
+        const client = this.#link.client;
+        const isWanted = subscription.listeners.size > 0;
+        const isConfirmed = subscription.confirmedOn === client;
+        if (client === undefined || isWanted === isConfirmed) break;
+        if (isWanted) await client.raw[subscription.kind](subscription.channel, subscription.dispatch, true);
+        else await client.raw[UNDO[subscription.kind]](subscription.channel);
+        subscription.confirmedOn = isWanted ? client : undefined;
+      }
+      // A client that is reconnecting may still have it: then it is given up once that is back.
+      const client = this.#link.client;
+      const { confirmedOn } = subscription;
+      const isHeld = confirmedOn !== undefined && (client === undefined || client === confirmedOn);
+      if (subscription.listeners.size === 0 && !isHeld) {
+        this.#subscriptions.delete(`${subscription.kind} ${subscription.channel}`);
+      }
+    } catch (error) {
+      // Broken: comes again with the connection. Refused (ACL, sharded mode before Redis 7): said, and tried then, too.
+      this.#connection.metrics.dropped('adapter-subscribe');
+      if (this.#link.client !== undefined) {
+        this.#connection.logger.warn(
+          `the Socket.IO adapter cannot subscribe to ${subscription.channel}: ${String(error)}`,
+        );
+      }
+    } finally {
+      subscription.isBusy = false;
+    }
+  }
+}
