@@ -2,8 +2,27 @@
  * The two engines under test, so that contract suites name them in one place only. Implementations are internal: the
  * library's entries export them through the module, not one by one.
  */
-export { MemoryHub } from '../../libs/realtime/src/memory/memory-hub.js';
-export { MemoryBus } from '../../libs/realtime/src/memory/memory-bus.js';
-export { RedisConnection } from '../../libs/realtime/src/redis/redis-connection.js';
-export { RedisBus } from '../../libs/realtime/src/redis/redis-bus.js';
 export type { ClusterBus, BusState } from '../../libs/realtime/src/cluster/cluster-bus.js';
+export { COMMANDS_CHANNEL, type ClusterCommand, type CommandLog } from '../../libs/realtime/src/cluster/command-log.js';
+export { CommandFollower } from '../../libs/realtime/src/cluster/command-follower.js';
+export { ClusterRequests } from '../../libs/realtime/src/cluster/cluster-requests.js';
+export type { NodeLeases } from '../../libs/realtime/src/cluster/node-leases.js';
+export { NodeRegistry } from '../../libs/realtime/src/cluster/node-registry.js';
+export { systemClock } from '../../libs/realtime/src/core/clock.js';
+export { randomId, type Incarnation, type NodeId } from '../../libs/realtime/src/core/ids.js';
+export { noMetrics } from '../../libs/realtime/src/core/metrics.js';
+export type { RateStore } from '../../libs/realtime/src/limits/rate-store.js';
+export { MemoryBus } from '../../libs/realtime/src/memory/memory-bus.js';
+export { MemoryCommandLog } from '../../libs/realtime/src/memory/memory-command-log.js';
+export { MemoryHub } from '../../libs/realtime/src/memory/memory-hub.js';
+export { MemoryNodeLeases } from '../../libs/realtime/src/memory/memory-node-leases.js';
+export { MemoryRateStore } from '../../libs/realtime/src/memory/memory-rate-store.js';
+export { checkRedisOptions } from '../../libs/realtime/src/redis/check-redis-options.js';
+export { createRedisAdapter } from '../../libs/realtime/src/redis/redis-adapter.js';
+export { RedisBus } from '../../libs/realtime/src/redis/redis-bus.js';
+export { reconnectDelayMs, socketTimeouts } from '../../libs/realtime/src/redis/redis-clients.js';
+export { RedisCommandLog } from '../../libs/realtime/src/redis/redis-command-log.js';
+export { RedisConnection } from '../../libs/realtime/src/redis/redis-connection.js';
+export { RedisNodeLeases } from '../../libs/realtime/src/redis/redis-node-leases.js';
+export { resolveRedisOptions, type RedisOptions } from '../../libs/realtime/src/redis/redis-options.js';
+export { RedisRateStore } from '../../libs/realtime/src/redis/redis-rate-store.js';
