@@ -3,6 +3,7 @@ import { ThrottlerGuard, type ThrottlerLimitDetail } from '@nestjs/throttler';
 import { KNOWS_GATEWAYS } from '../../core/enhancers.js';
 import { REALTIME_METRICS, noMetrics, type RealtimeMetrics } from '../../core/metrics.js';
 import type { Principal } from '../../core/principal.js';
+import { isOpsController } from '../../core/ops-controller.js';
 import { RealtimeError } from '../../core/realtime-error.js';
 
 /** What a gateway's client is to the throttler: enough for trackers that were written for HTTP requests. */
@@ -36,7 +37,7 @@ export class RealtimeThrottlerGuard extends ThrottlerGuard {
 
   protected override async shouldSkip(context: ExecutionContext): Promise<boolean> {
     const type = context.getType();
-    if (type === 'http') return super.shouldSkip(context);
+    if (type === 'http') return isOpsController(context.getClass()) || super.shouldSkip(context);
     if (type !== 'ws' || counted.has(context)) return true;
     counted.add(context);
     return super.shouldSkip(context);
