@@ -1,0 +1,235 @@
+import { RedisBus, RedisConnection, noMetrics, type RedisOptions } from '../support/engines.js';
+import { eventually } from '../support/eventually.js';
+import { startRedis, type TestRedis } from '../support/redis.js';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
+
+/** A tenth of the defaults: what is 2 s and 4 s there is 200 ms and 400 ms here. */
+const TIMES = { probeIntervalMs: 200, probeTimeoutMs: 400, commandTimeoutMs: 500, connectTimeoutMs: 500 };
+
+interface Log {
+  lines: string[];
+  log(line: string): void;
+  warn(line: string): void;
+  error(line: string): void;
+}
+
+function collectLog(): Log {
+  const lines: string[] = [];
+  const push = (line: string): void => void lines.push(line);
+  return { lines, log: push, warn: push, error: push };
+}
+
+interface Node extends AsyncDisposable {
+  connection: RedisConnection;
+  bus: RedisBus;
+  log: Log;
+  redisUp: boolean[];
+}
+
+function startNode(options: RedisOptions): Node {
+  const log = collectLog();
+  const redisUp: boolean[] = [];
+  const metrics = { ...noMetrics, redisUp: (isUp: boolean) => void redisUp.push(isUp) };
+  const connection = new RedisConnection({ ...TIMES, ...options }, { logger: log, metrics });
+  const bus = new RedisBus(connection);
+  return {
+    connection,
+    bus,
+    log,
+    redisUp,
+    async [Symbol.asyncDispose]() {
+      await bus.close();
+      await connection.close();
+    },
+  };
+}
+
+const untilState = (bus: RedisBus, state: 'up' | 'down', deadlineMs = 5_000) =>
+  eventually(() => expect(bus.state).toBe(state), deadlineMs);
+
+async function delivers(from: RedisBus, to: RedisBus, channel: string): Promise<void> {
+  const text = `after ${Math.random()}`;
+  const received: string[] = [];
+  await to.subscribe(channel, (payload) => received.push(payload));
+  await from.publish(channel, text);
+  await eventually(() => expect(received).toContain(text));
+}
+
+const unhandled: unknown[] = [];
+const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
+
+beforeAll(() => process.on('unhandledRejection', onUnhandled));
+afterAll(() => {
+  process.off('unhandledRejection', onUnhandled);
+  expect(unhandled).toEqual([]);
+});
+
+describe('when Redis is killed and comes back empty', () => {
+  it('goes down, refuses commands at their deadline, comes up with every subscription live', async () => {
+    await using redis = await startRedis();
+    await using a = startNode({ url: redis.url });
+    await using b = startNode({ url: redis.url });
+    await Promise.all([a.bus.ready(), b.bus.ready()]);
+    const received: string[] = [];
+    for (let i = 0; i < 700; i += 1) await b.bus.subscribe(`c${i}`, (payload) => received.push(`${i}:${payload}`));
+
+    await redis.stop();
+    await Promise.all([untilState(a.bus, 'down', 1_000), untilState(b.bus, 'down', 1_000)]);
+    const calledAt = performance.now();
+    await expect(a.bus.publish('c1', 'lost')).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+      maybeWritten: false,
+    });
+    expect(performance.now() - calledAt).toBeLessThan(TIMES.commandTimeoutMs + 300);
+
+    await redis.restart();
+    await Promise.all([untilState(a.bus, 'up'), untilState(b.bus, 'up')]);
+    for (let i = 0; i < 700; i += 1) await a.bus.publish(`c${i}`, 'x');
+    await eventually(() => expect(received).toHaveLength(700));
+    await delivers(b.bus, a.bus, 'back');
+    expect(a.redisUp).toEqual([true, false, true]);
+    expect(a.log.lines).toEqual([
+      expect.stringContaining(`Redis is not reachable at 127.0.0.1:${redis.port}`),
+      expect.stringContaining('Redis is back'),
+    ]);
+  });
+
+  it('keeps commands that were never sent, in order, and sends them if Redis is back in time', async () => {
+    await using redis = await startRedis();
+    await using node = startNode({ url: redis.url, commandTimeoutMs: 10_000 });
+    await node.bus.ready();
+    await redis.stop();
+    await untilState(node.bus, 'down');
+    const waiting = ['1', '2', '3'].map((value) => node.connection.command('RPUSH', 'list', value));
+    await redis.restart();
+    await expect(Promise.all(waiting)).resolves.toEqual([1, 2, 3]);
+    await expect(node.connection.command('LRANGE', 'list', '0', '-1')).resolves.toEqual(['1', '2', '3']);
+  });
+
+  it('refuses beyond the bound of the queue at once', async () => {
+    await using redis = await startRedis();
+    await using node = startNode({ url: redis.url, maxQueuedCommands: 5 });
+    await node.bus.ready();
+    await redis.stop();
+    await untilState(node.bus, 'down');
+    const settled = await Promise.allSettled(
+      Array.from({ length: 20 }, () => node.connection.command('SET', 'k', 'v')),
+    );
+    expect(settled.every(({ status }) => status === 'rejected')).toBe(true);
+    expect(node.connection.queued).toBe(0);
+  });
+});
+
+describe('when the link is half-open', () => {
+  let redis: TestRedis;
+  let proxy: TcpProxy;
+  beforeEach(async () => {
+    redis = await startRedis();
+    proxy = await startTcpProxy({ port: redis.port });
+  });
+  afterEach(async () => {
+    await proxy[Symbol.asyncDispose]();
+    await redis[Symbol.asyncDispose]();
+  });
+
+  it('is noticed within the probe timeout, and healed with new connections', async () => {
+    await using far = startNode({ url: `redis://127.0.0.1:${proxy.port}` });
+    await using near = startNode({ url: redis.url });
+    await Promise.all([far.bus.ready(), near.bus.ready()]);
+    await delivers(near.bus, far.bus, 'before');
+
+    const stalledAt = performance.now();
+    proxy.stall();
+    await untilState(far.bus, 'down', 2_000);
+    // Half an interval of tolerance on each side of the timeout.
+    expect(performance.now() - stalledAt).toBeLessThan(TIMES.probeTimeoutMs + TIMES.probeIntervalMs);
+    expect(near.bus.state).toBe('up');
+    await eventually(() => expect(far.connection.isUp).toBe(false), 2_000);
+
+    proxy.heal();
+    await untilState(far.bus, 'up');
+    await delivers(near.bus, far.bus, 'before');
+    await delivers(far.bus, near.bus, 'other');
+  });
+
+  it('does not take a slow link for a dead one', async () => {
+    await using far = startNode({ url: `redis://127.0.0.1:${proxy.port}` });
+    await far.bus.ready();
+    const states: string[] = [];
+    far.bus.onState((state) => states.push(state));
+    proxy.delay(50);
+    for (let i = 0; i < 10; i += 1) await delivers(far.bus, far.bus, `slow${i}`);
+    expect(states).toEqual([]);
+    await eventually(() => expect(far.bus.roundTripMs).toBeGreaterThan(90));
+  });
+});
+
+describe('when Redis is stopped and continued', () => {
+  it('goes down within the probe timeout and comes up by itself', async () => {
+    await using redis = await startRedis();
+    await using node = startNode({ url: redis.url });
+    await node.bus.ready();
+    redis.pause();
+    await untilState(node.bus, 'down', TIMES.probeTimeoutMs + TIMES.probeIntervalMs);
+    await expect(node.connection.command('PING')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    redis.resume();
+    await untilState(node.bus, 'up');
+    await delivers(node.bus, node.bus, 'again');
+  });
+});
+
+describe('when subscribers are disconnected by the server', () => {
+  it('is subscribed again without anybody asking', async () => {
+    await using redis = await startRedis();
+    await using node = startNode({ url: redis.url });
+    await node.bus.ready();
+    const received: string[] = [];
+    await node.bus.subscribe('c', (payload) => received.push(payload));
+    const states: string[] = [];
+    node.bus.onState((state) => states.push(state));
+    const admin = await redis.client();
+    await admin.sendCommand(['CLIENT', 'KILL', 'TYPE', 'pubsub']);
+    await eventually(() => expect(states).toEqual(['down', 'up']));
+    await node.bus.publish('c', 'x');
+    await eventually(() => expect(received).toEqual(['x']));
+  });
+});
+
+describe('when Redis is not there at boot', () => {
+  const nowhere = async (): Promise<string> => {
+    const redis = await startRedis();
+    await redis.stop();
+    return redis.url;
+  };
+
+  it('says so at once, lets boot go on, and does not repeat itself', async () => {
+    await using node = startNode({ url: (await nowhere()).replace('//', '//user:s3cret@') });
+    await node.connection.ready();
+    expect(node.connection.isUp).toBe(false);
+    expect(node.log.lines).toEqual([expect.stringMatching(/not reachable at 127\.0\.0\.1:\d+ .*running degraded/)]);
+    await expect(node.connection.command('PING')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(node.log.lines).toHaveLength(1);
+    expect(node.log.lines.join()).not.toContain('s3cret');
+  });
+
+  it('makes boot fail with the address and the cause if it is required', async () => {
+    await using node = startNode({ url: await nowhere(), required: true, connectTimeoutMs: 150 });
+    await expect(node.connection.ready()).rejects.toThrow(/Redis is not reachable at 127\.0\.0\.1:\d+ within 150 ms/);
+  });
+});
+
+describe('when a subscription is refused', () => {
+  it('is not up, because its own probe is refused, and says why', async () => {
+    await using redis = await startRedis();
+    const admin = await redis.client();
+    await admin.sendCommand(['ACL', 'SETUSER', 'deaf', 'on', '>pw', '+@all', '~*', 'resetchannels']);
+    await using node = startNode({ url: redis.url, username: 'deaf', password: 'pw' });
+    await node.connection.ready();
+    void node.bus.ready();
+    await eventually(() => expect(node.log.lines.join()).toContain('refused a subscription'));
+    expect(node.bus.state).toBe('down');
+    await admin.sendCommand(['ACL', 'SETUSER', 'deaf', '&*']);
+    await untilState(node.bus, 'up');
+  });
+});
