@@ -1,14 +1,13 @@
-import { MemoryPresenceStore } from '../../libs/realtime/src/memory/memory-presence-store.js';
-import { RedisPresenceStore } from '../../libs/realtime/src/redis/redis-presence-store.js';
-import { systemClock } from '../../libs/realtime/src/core/clock.js';
-import type { Incarnation } from '../../libs/realtime/src/core/ids.js';
-import { parsePresenceChange } from '../../libs/realtime/src/presence/presence-change.js';
-import type { PresenceChange, PresenceStore } from '../../libs/realtime/src/presence/presence-store.js';
-import { RedisConnection } from '../support/engines.js';
+import {
+  MemoryPresenceStore,
+  RedisConnection,
+  RedisPresenceStore,
+  parsePresenceChange,
+  systemClock,
+  type PresenceChange,
+  type PresenceStore,
+} from '../support/engines.js';
 import { sharedRedis } from '../support/redis.js';
-
-export type * from '../../libs/realtime/src/presence/presence-store.js';
-export type { Incarnation };
 
 /** What was published on one room's channel. */
 export class Channel {

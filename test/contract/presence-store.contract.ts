@@ -6,8 +6,8 @@ import type {
   PresenceEntry,
   PresenceStore,
   PresenceTransition,
-  PresenceWorld,
-} from './presence-engines.js';
+} from '../support/engines.js';
+import type { PresenceWorld } from './presence-engines.js';
 
 const I1 = 'incarnation-1' as Incarnation;
 const I2 = 'incarnation-2' as Incarnation;

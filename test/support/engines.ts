@@ -26,3 +26,8 @@ export { RedisConnection } from '../../libs/realtime/src/redis/redis-connection.
 export { RedisNodeLeases } from '../../libs/realtime/src/redis/redis-node-leases.js';
 export { resolveRedisOptions, type RedisOptions } from '../../libs/realtime/src/redis/redis-options.js';
 export { RedisRateStore } from '../../libs/realtime/src/redis/redis-rate-store.js';
+export { MemoryPresenceStore } from '../../libs/realtime/src/memory/memory-presence-store.js';
+export { NodePresence } from '../../libs/realtime/src/presence/node-presence.js';
+export { parsePresenceChange } from '../../libs/realtime/src/presence/presence-change.js';
+export type * from '../../libs/realtime/src/presence/presence-store.js';
+export { RedisPresenceStore } from '../../libs/realtime/src/redis/redis-presence-store.js';
