@@ -31,3 +31,4 @@ export { NodePresence } from '../../libs/realtime/src/presence/node-presence.js'
 export { parsePresenceChange } from '../../libs/realtime/src/presence/presence-change.js';
 export type * from '../../libs/realtime/src/presence/presence-store.js';
 export { RedisPresenceStore } from '../../libs/realtime/src/redis/redis-presence-store.js';
+export { HostedPresence } from '../../libs/realtime/src/presence/hosted-presence.js';

@@ -52,13 +52,16 @@ export class RedisPresenceStore implements PresenceStore {
     const { maxPerUser, maxTotal, onFull, replaceDevice, restore } = options;
     const meta = encodeMeta(entry.meta) ?? '';
     const reply = await this.index.entering({ incarnation, room, isNew: !!restore }, () =>
-      this.write<Entered | { full: number; epoch?: undefined }>(PRESENCE_SCRIPTS.enter, room, [
+      this.write<Entered | { full: number; isLast: boolean; epoch?: undefined }>(PRESENCE_SCRIPTS.enter, room, [
         ...[userId, connectionId, incarnation, device, meta],
         ...[String(maxPerUser ?? 0), String(maxTotal ?? 0), flag(onFull === 'evict-oldest'), flag(replaceDevice)],
         ...[flag(restore), restore?.epoch ?? ''],
       ]),
     );
-    if (reply.epoch === undefined) return { status: 'full', count: reply.full };
+    if (reply.epoch === undefined) {
+      if (reply.isLast) this.index.left(incarnation, room);
+      return { status: 'full', count: reply.full };
+    }
     return { ...reply, status: 'entered', transition: { room, ...reply.transition } };
   }
 

@@ -4,7 +4,7 @@
 -- ARGV[11] most entries of the user, 0 = no limit  ARGV[12] most entries of the room, 0 = no limit
 -- ARGV[13] '1': beyond ARGV[11] the oldest is evicted  ARGV[14] '1': an entry with the same device is evicted
 -- ARGV[15] '1': restore  ARGV[16] the epoch that confirmed the restored entry, or ''
--- Returns JSON: { full } or { epoch, transition, evicted: [{ connectionId, incarnation }] }.
+-- Returns JSON: { full, isLast } or { epoch, transition, evicted: [{ connectionId, incarnation }] }.
 
 local user, id, incarnation, device = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local maxPerUser, maxTotal = tonumber(ARGV[11]), tonumber(ARGV[12])
@@ -31,6 +31,11 @@ if known and known.i ~= incarnation and not isRestore then
   return reply('none', before)
 end
 
+-- isLast: the incarnation has no entry in the room, so the room need not be in its index.
+local function full(count)
+  return '{"full":' .. count .. ',"isLast":' .. isLast(incarnation) .. '}'
+end
+
 local function evict(connectionId)
   local entry = connections[connectionId]
   evicted[#evicted + 1] = { id = connectionId, i = entry.i, m = entry.m }
@@ -54,11 +59,11 @@ if not known and not isRestore then
   for _, connectionId in ipairs(same) do evict(connectionId) end
   count = count - #same
   if maxPerUser > 0 and count >= maxPerUser then
-    if ARGV[13] ~= '1' then return '{"full":' .. count .. '}' end
+    if ARGV[13] ~= '1' then return full(count) end
     for _ = maxPerUser, count do evict(oldest()) end
   end
   local total = redis.call('ZCARD', KEYS[3])
-  if maxTotal > 0 and total - #evicted >= maxTotal then return '{"full":' .. total .. '}' end
+  if maxTotal > 0 and total - #evicted >= maxTotal then return full(total) end
 end
 
 local meta = ARGV[10] ~= '' and ARGV[10] or nil

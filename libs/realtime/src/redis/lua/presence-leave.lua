@@ -3,5 +3,4 @@
 -- Returns JSON: { transition, isLast }; isLast: the incarnation has no entry in the room any more.
 
 local result = remove(ARGV[6], { ARGV[7] }, ARGV[8])
-local isLast = #ownedBy(ARGV[8], 1) == 0
-return '{"transition":' .. result .. ',"isLast":' .. tostring(isLast) .. '}'
+return '{"transition":' .. result .. ',"isLast":' .. isLast(ARGV[8]) .. '}'

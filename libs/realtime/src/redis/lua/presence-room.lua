@@ -32,7 +32,8 @@ local function openRoom()
   local isWhole = room.users == redis.call('ZCARD', KEYS[4])
     and (room.users == 0) == (owned == 0)
     and (room.users == 0 or (meta[1] and true or false))
-  room.isFresh = not isWhole or not meta[1] or meta[3] ~= room.server
+  local isOtherServer = room.server ~= '' and meta[3] ~= room.server
+  room.isFresh = not isWhole or not meta[1] or isOtherServer
   room.epoch = room.isFresh and ARGV[2] or meta[1]
   if isWhole then return end
   redis.call('DEL', KEYS[1], KEYS[3], KEYS[4])
@@ -133,6 +134,10 @@ end
 
 local function ownedBy(incarnation, limit)
   return redis.call('ZRANGEBYLEX', KEYS[3], '[' .. incarnation .. SEPARATOR, '(' .. incarnation .. '\32', 'LIMIT', 0, limit)
+end
+
+local function isLast(incarnation)
+  return tostring(#ownedBy(incarnation, 1) == 0)
 end
 
 openRoom()
