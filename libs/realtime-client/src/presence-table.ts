@@ -23,7 +23,9 @@ export function fromSnapshot(snapshot: PresenceState): PresenceTable {
 export function merge(table: PresenceTable, diff: PresenceDiff | PresenceCount): PresenceTable | 'stale' {
   if (!('epoch' in diff)) return { ...table, count: diff.count, users: undefined };
   if (diff.epoch === table.epoch && diff.to <= table.version) return table;
-  if (diff.epoch !== table.epoch || diff.from !== table.version || !table.users) return 'stale';
+  // A room where nobody has been yet has no epoch; version 0 is empty in every epoch.
+  const isSameEpoch = diff.epoch === table.epoch || table.version === 0;
+  if (!isSameEpoch || diff.from !== table.version || !table.users) return 'stale';
   const users = new Map(table.users);
   for (const user of [...(diff.join ?? []), ...(diff.update ?? [])]) users.set(user.id, user);
   for (const id of diff.leave ?? []) users.delete(id);

@@ -44,6 +44,13 @@ describe('when diffs follow on each other', () => {
     expect(presence.count).toBe(1);
   });
 
+  it('begins an empty room with its first epoch', () => {
+    const { presence, asked } = presenceOf();
+    presence.reset({ epoch: '', version: 0, count: 0, users: [] });
+    presence.apply(diff(0, 1, { join: [user('ada')] }));
+    expect([ids(presence), asked.length]).toEqual([['ada'], 0]);
+  });
+
   it('ignores one that it has seen already', () => {
     const { presence, asked, changes } = presenceOf();
     presence.apply(diff(1, 3, { leave: ['ada'] }));

@@ -1,0 +1,103 @@
+// The page: signs in, joins one room, and shows what the client library tells it. view.js draws.
+import { createRealtimeClient } from 'nestjs-realtime-client';
+import * as view from './view.js';
+
+/** How long "is typing" stays after the last sign of it, and the least time between two signs of ours. */
+const TYPING_SHOWN_MS = 3_000;
+const TYPING_EVERY_MS = 1_500;
+
+let session;
+let lastTypedAt = 0;
+
+async function post(path, body, token) {
+  const response = await fetch(path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    body: JSON.stringify(body),
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error([answer.message].flat().join('. '));
+  return answer;
+}
+
+function signIn(user, chatId) {
+  let token;
+  const client = createRealtimeClient(`${location.origin}/chat`, {
+    getToken: async () => ({ token } = await post('/auth/token', { user })).token,
+  });
+  session = { user, chatId, client, room: client.room(`chat/${chatId}`), token: () => token };
+  listen(session);
+  view.showChat(chatId);
+  session.room.join().catch((error) => {
+    if (session?.client === client && error.code !== 'CLOSED') signOut(error.message);
+  });
+}
+
+function listen({ user, client, room, token }) {
+  let isFirst = true;
+  client.on('state', view.showState);
+  client.on('notification', ({ text }) => view.addNote(text));
+  room.on('message', (message) => view.addMessage({ ...message, isMine: message.from === user }));
+  room.on('announcement', ({ from, text }) => view.addNote(`${from} announces: ${text}`));
+  room.on('typing', ({ from }) => view.showTyping(from, TYPING_SHOWN_MS));
+  room.onChange(({ phase, error }) => {
+    if (phase === 'left' && error) signOut(error.message);
+  });
+  room.presence.on('change', (users, { joined, left }) => {
+    if (room.phase === 'left') return;
+    view.showPeople(users, room.presence.count, user, (id) => wave(id, user, token()));
+    for (const { id } of isFirst ? [] : joined) if (id !== user) view.addNote(`${id} joined`);
+    isFirst = false;
+    for (const id of left) view.addNote(`${id} left`);
+  });
+}
+
+/** Plain HTTP to this node; the other one may be on any. */
+async function wave(id, user, token) {
+  try {
+    await post(`/notifications/${encodeURIComponent(id)}`, { text: `${user} waves at you` }, token);
+    view.addNote(`You waved at ${id}`);
+  } catch (error) {
+    view.showSendProblem(error.message);
+  }
+}
+
+function signOut(problem = '') {
+  session?.client.close();
+  session = undefined;
+  history.replaceState(null, '', location.pathname);
+  view.showSignIn(problem);
+}
+
+async function send(text) {
+  const { client, chatId } = session;
+  view.showSendProblem('');
+  lastTypedAt = 0;
+  try {
+    await client.request('message.send', { chatId, text });
+  } catch (error) {
+    view.showSendProblem(`Not sent: ${error.message}`);
+    view.restoreText(text);
+  }
+}
+
+function sayTyping() {
+  if (Date.now() - lastTypedAt < TYPING_EVERY_MS || session?.client.state !== 'connected') return;
+  lastTypedAt = Date.now();
+  // A lost "is typing" is no loss.
+  session.client.request('typing', { chatId: session.chatId }).catch(() => undefined);
+}
+
+view.onSignIn((user, chatId) => {
+  location.hash = new URLSearchParams({ user, room: chatId }).toString();
+  signIn(user, chatId);
+});
+view.onLeave(() => signOut());
+view.onSend(send);
+view.onTyping(sayTyping);
+view.onKill(() => post('/dev/kill', {}).catch((error) => view.showSendProblem(error.message)));
+view.showNode(await fetch('/node').then((response) => response.json()));
+
+// A link from another node brings its name and room along.
+const link = new URLSearchParams(location.hash.slice(1));
+if (link.has('user') && link.has('room')) signIn(link.get('user'), link.get('room'));
