@@ -8,7 +8,7 @@ export function backoffMs(attempt: number): number {
   return Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** Math.min(attempt, 10));
 }
 
-/** A wait that `wake()` ends early and for good. */
+/** The wait between two attempts. */
 export class Pause {
   private cancel: Cancel | undefined;
   private resume: (() => void) | undefined;
@@ -24,9 +24,15 @@ export class Pause {
     });
   }
 
-  wake(): void {
-    this.isOver = true;
+  /** Ends the wait that is under way: there is news. */
+  skip(): void {
     this.cancel?.();
     this.resume?.();
+  }
+
+  /** Ends it, and every later one at once. */
+  end(): void {
+    this.isOver = true;
+    this.skip();
   }
 }

@@ -36,10 +36,15 @@ export class EntryRepairs {
     return this.running;
   }
 
+  /** The store is back: do not wait for the next attempt. */
+  hurry(): void {
+    this.pause.skip();
+  }
+
   close(): void {
     this.isClosed = true;
     this.waiting.clear();
-    this.pause.wake();
+    this.pause.end();
   }
 
   private async run(): Promise<void> {

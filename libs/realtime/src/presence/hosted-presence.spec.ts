@@ -139,6 +139,21 @@ describe('when changes follow', () => {
     expect(hosted.state()).toMatchObject({ users: [ada] });
   });
 
+  it('reads at once when it hears that the store is back', async () => {
+    const { clock, hosted, opened, reads } = host();
+    await opened({ version: 1, users: [] });
+    const resynced = hosted.resync();
+    await reads[1]?.fail();
+    expect(reads).toHaveLength(2);
+    void hosted.resync();
+    await Promise.resolve();
+    expect(reads).toHaveLength(3);
+    await reads[2]?.answer({ version: 1, users: [] });
+    await resynced;
+    clock.advance(100);
+    expect(clock.pending).toBe(0);
+  });
+
   it('counts and ignores garbage', async () => {
     const { hosted, dropped, opened, reads } = host();
     await opened({ version: 1, users: [] });

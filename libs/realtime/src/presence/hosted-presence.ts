@@ -93,10 +93,11 @@ export class HostedPresence {
     return isSame ? Promise.resolve() : this.resync();
   }
 
-  /** Reads the room again, until it succeeds. Callers share one read. */
+  /** Reads the room again, now and until it succeeds. Callers share one read. */
   resync(): Promise<void> {
     if (this.phase === 'new' || this.phase === 'closed') return Promise.resolve();
     if (this.phase === 'live') this.isStale = true;
+    if (this.phase === 'waiting') this.pause.skip();
     this.resyncing ??= this.repair();
     return this.resyncing;
   }
@@ -104,7 +105,7 @@ export class HostedPresence {
   close(): void {
     this.phase = 'closed';
     this.timer?.cancel();
-    this.pause.wake();
+    this.pause.end();
     this.buffer = [];
   }
 

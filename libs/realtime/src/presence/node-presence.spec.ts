@@ -252,6 +252,19 @@ describe('when the store lost everything', () => {
     expect([transitions, (await owners()).length]).toEqual([[], 250]);
   });
 
+  it('does not wait out the pause of earlier failures when it hears that the store is back', async () => {
+    const { clock, store, node, link, owners } = world();
+    await node.enter('r', ada);
+    await node.enter('r', ada2);
+    link.weather = 'refused';
+    await node.leave('r', ada2);
+    await clock.advanceAsync(60_000);
+    store.reset();
+    link.weather = 'open';
+    await node.restoreAll();
+    expect([await owners(), clock.pending]).toEqual([['c1@n1.1'], 0]);
+  });
+
   it('restores a room that is in another epoch than its entries', async () => {
     const { store, node, link, owners } = world();
     await node.enter('r', ada);

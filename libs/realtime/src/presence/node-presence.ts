@@ -119,7 +119,9 @@ export class NodePresence {
 
   /** Writes every entry again: to be called when the store is back. Resolves when all are there. */
   restoreAll(): Promise<void> {
-    return this.repairs.add(this.entries.list());
+    const restored = this.repairs.add(this.entries.list());
+    this.repairs.hurry();
+    return restored;
   }
 
   /** Compares with what the store said about a room (`PresenceStore.versions`): in another epoch it may have lost entries. */
