@@ -1,0 +1,120 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { checkOrigin, type OriginOptions } from '../auth/origin.js';
+import type { RealtimeMetrics } from '../core/metrics.js';
+import { RealtimeError } from '../core/realtime-error.js';
+import type { ClientAddress } from '../limits/client-address.js';
+import type { TransportLimits } from '../limits/transport-limits.js';
+
+/** An HTTP answer in place of a transport. */
+export interface Refusal {
+  readonly status: 403 | 429 | 503;
+  readonly code: string;
+  readonly message: string;
+  readonly retryAfterMs?: number | undefined;
+}
+
+export interface AdmissionDeps {
+  readonly origins: OriginOptions['origins'];
+  readonly trustsProxy: boolean;
+  readonly address: ClientAddress;
+  readonly limits: TransportLimits;
+  readonly metrics: RealtimeMetrics;
+  readonly isDraining: () => boolean;
+  /** Told once for each reason: the option that would let the origin in is in the text. */
+  readonly onOriginRefused: (origin: string, reason: string) => void;
+}
+
+type TransportRequest = IncomingMessage & {
+  res?: ServerResponse;
+  _query?: Record<string, unknown>;
+  [DEFERRED]?: RealtimeError;
+  [RELEASE]?: () => void;
+};
+
+const DEFERRED = Symbol('nestjs-realtime:deferred');
+const RELEASE = Symbol('nestjs-realtime:release');
+/** Stock clients wait this long or longer by themselves; ours is told. */
+const DRAIN_RETRY_MS = 1_000;
+
+/**
+ * Decides on the HTTP request that opens a transport, before anything is upgraded. Our client (`rt=1` in the query) is
+ * let in where it can be told more than a status: its CONNECT gets the error. A stock client needs the 503 to come back.
+ */
+export class Admission {
+  constructor(private readonly deps: AdmissionDeps) {}
+
+  /** The answer that refuses the request; undefined lets it in, and counts its transport until its socket closes. */
+  async check(request: TransportRequest): Promise<Refusal | undefined> {
+    const { origins, trustsProxy, isDraining } = this.deps;
+    const verdict = await checkOrigin(request, { origins, trustProxy: trustsProxy });
+    if (!verdict.allowed) {
+      this.deps.onOriginRefused(String(request.headers.origin), verdict.reason);
+      return this.refuse({ status: 403, code: 'FORBIDDEN', message: 'Origin not allowed' });
+    }
+    if (isDraining() && !isOurClient(request)) {
+      return this.refuse({ status: 503, code: 'UNAVAILABLE', message: 'Draining', retryAfterMs: DRAIN_RETRY_MS });
+    }
+    return this.count(request);
+  }
+
+  /** What CONNECT on this transport has to be answered, if the transport was let in only to be told. */
+  static deferred(request: object): RealtimeError | undefined {
+    return (request as TransportRequest)[DEFERRED];
+  }
+
+  /** A polling transport was made of this request: it counts until the transport closes. */
+  static keep(request: object, transport: { once(event: 'close', listener: () => void): unknown }): void {
+    const polling = request as TransportRequest;
+    if (!polling[RELEASE]) return;
+    transport.once('close', polling[RELEASE]);
+    delete polling[RELEASE];
+  }
+
+  private count(request: TransportRequest): Refusal | undefined {
+    const address = this.deps.address(request);
+    const admission = this.deps.limits.admit(address);
+    if (admission.status === 'refused') {
+      return this.refuse({
+        status: 503,
+        code: 'UNAVAILABLE',
+        message: 'At capacity',
+        retryAfterMs: admission.retryAfterMs,
+      });
+    }
+    if (admission.status === 'deferred') {
+      const { code, retryAfterMs } = admission;
+      if (!isOurClient(request)) {
+        this.deps.limits.leave(address);
+        return this.refuse({ status: code === 'RATE_LIMITED' ? 429 : 503, code, message: 'At capacity', retryAfterMs });
+      }
+      request[DEFERRED] = new RealtimeError(code, undefined, { retryAfterMs });
+    }
+    this.releaseAtEnd(request, () => this.deps.limits.leave(address));
+    return undefined;
+  }
+
+  /**
+   * A WebSocket's transport lives as long as its TCP socket. A polling one has many: its count goes with the response that
+   * opens it, unless `keep` has bound it to the transport by then.
+   */
+  private releaseAtEnd(request: TransportRequest, release: () => void): void {
+    if (request.headers.upgrade !== undefined || !request.res) {
+      request.socket.once('close', release);
+      return;
+    }
+    request[RELEASE] = release;
+    request.res.once('close', () => {
+      request[RELEASE]?.();
+      delete request[RELEASE];
+    });
+  }
+
+  private refuse(refusal: Refusal): Refusal {
+    this.deps.metrics.handshakeRejected(refusal.code);
+    return refusal;
+  }
+}
+
+function isOurClient(request: TransportRequest): boolean {
+  return request._query?.['rt'] === '1';
+}

@@ -1,0 +1,151 @@
+import { CLIENT_EVENTS, isRoomName, userRoom, type JoinResult, type PresenceState } from 'nestjs-realtime-protocol';
+import type { Authenticator } from '../auth/authenticator.js';
+import type { Revocations } from '../auth/revocations.js';
+import { RealtimeError } from '../core/realtime-error.js';
+import type { NodePresence } from '../presence/node-presence.js';
+import type { PresenceStore } from '../presence/presence-store.js';
+import type { HostedRooms } from '../rooms/hosted-rooms.js';
+import type { RoomManager } from '../rooms/room-manager.js';
+import type { RoomMembership } from '../rooms/room-membership.js';
+import type { RoomPolicies } from '../rooms/room-policies.js';
+import type { RoomRegistry } from '../rooms/room-registry.js';
+import { Connection } from './connection.js';
+import type { ConnectionFlow } from './connection-flow.js';
+import { checkMeta, readRecord, readText } from './request-fields.js';
+
+export interface ClientRequestsDeps {
+  readonly flow: ConnectionFlow;
+  readonly authenticator: Authenticator;
+  readonly revocations: Revocations;
+  readonly registry: RoomRegistry;
+  readonly membership: RoomMembership;
+  readonly hosted: HostedRooms;
+  readonly policies: RoomPolicies;
+  readonly rooms: RoomManager;
+  readonly presence: NodePresence;
+  readonly store: PresenceStore;
+  /** Unexpected failures of policies: logged and reported; the client gets `INTERNAL`. */
+  readonly onError: (error: unknown, connection: Connection, event: string) => void;
+}
+
+/** Most rooms in one `realtime:join`. */
+const MAX_JOINS = 128;
+const PAGE = 100;
+
+type Handler = (connection: Connection, data: unknown) => Promise<unknown>;
+
+/** The `realtime:*` events of clients (design: Wire). Resolves with the ack's value, rejects with a `RealtimeError`. */
+export class ClientRequests {
+  private readonly handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
+    [CLIENT_EVENTS.join, (connection, data) => this.join(connection, data)],
+    [CLIENT_EVENTS.leave, (connection, data) => this.leave(connection, data)],
+    [CLIENT_EVENTS.publish, (connection, data) => this.publish(connection, data)],
+    [CLIENT_EVENTS.presence, (connection, data) => this.readPresence(connection, data)],
+    [CLIENT_EVENTS.meta, (connection, data) => this.updateMeta(connection, data)],
+    [CLIENT_EVENTS.refresh, (connection, data) => this.refresh(connection, data)],
+  ]);
+
+  constructor(private readonly deps: ClientRequestsDeps) {}
+
+  async handle(connection: Connection, event: string, data: unknown): Promise<unknown> {
+    const handler = this.handlers.get(event);
+    if (!handler) throw new RealtimeError('NOT_FOUND', 'No such request');
+    try {
+      return await handler(connection, data);
+    } catch (error) {
+      throw this.expected(connection, event, error);
+    }
+  }
+
+  private async join(connection: Connection, data: unknown): Promise<unknown> {
+    const { rooms } = readRecord(data);
+    if (rooms === undefined) return this.joinOne(connection, data);
+    if (!Array.isArray(rooms) || rooms.length === 0 || rooms.length > MAX_JOINS) {
+      throw new RealtimeError('BAD_REQUEST', `rooms must be a list of 1 to ${MAX_JOINS}`);
+    }
+    return Promise.all(rooms.map((request: unknown) => this.joinListed(connection, request)));
+  }
+
+  private async joinListed(connection: Connection, request: unknown): Promise<JoinResult> {
+    try {
+      return await this.joinOne(connection, request);
+    } catch (error) {
+      const { room } = (request ?? {}) as { room?: unknown };
+      const refusal = this.expected(connection, CLIENT_EVENTS.join, error);
+      return { ...(isRoomName(room) ? { room } : {}), error: refusal.toWire() };
+    }
+  }
+
+  private joinOne(connection: Connection, data: unknown): Promise<JoinResult> {
+    const { room, meta } = readRecord(data);
+    return this.deps.membership.joinAsClient(connection, { room, meta: checkMeta(meta) });
+  }
+
+  private async leave(connection: Connection, data: unknown): Promise<null> {
+    const room = readText(data, 'room');
+    if (room.startsWith('user/')) throw new RealtimeError('FORBIDDEN');
+    await this.deps.membership.leave(connection, room);
+    return null;
+  }
+
+  private async publish(connection: Connection, data: unknown): Promise<unknown> {
+    const fields = readRecord(data);
+    const room = this.ownRoom(connection, data);
+    const event = readText(data, 'event', 64);
+    const id = fields['id'] === undefined ? undefined : readText(data, 'id', 64);
+    const match = this.deps.policies.match(room);
+    const { principal, link } = connection;
+    const context = { principal, room, params: match?.params ?? {}, namespace: link.namespace, connectionId: link.id };
+    const mayPublish = await match?.declared.policy.canPublish?.({ ...context, event, data: fields['data'] });
+    if (mayPublish !== true) throw new RealtimeError('FORBIDDEN');
+    return this.deps.rooms.publish(room, event, fields['data'], { id });
+  }
+
+  private async readPresence(connection: Connection, data: unknown): Promise<unknown> {
+    const room = this.ownRoom(connection, data);
+    const presence = this.deps.hosted.find(room)?.presence;
+    if (!presence) throw new RealtimeError('NOT_FOUND', 'This room has no presence');
+    const { cursor } = readRecord(data);
+    const state: PresenceState = presence.state();
+    if (cursor === undefined && state.users) return state;
+    return this.deps.store.list(room, {
+      cursor: cursor === undefined ? undefined : readText(data, 'cursor'),
+      limit: PAGE,
+    });
+  }
+
+  private async updateMeta(connection: Connection, data: unknown): Promise<null> {
+    const room = this.ownRoom(connection, data);
+    const ids = { userId: connection.principal.id, connectionId: connection.link.id };
+    await this.deps.presence.update(room, ids, checkMeta(readRecord(data)['meta']));
+    return null;
+  }
+
+  /** For the whole transport: all its connections of this user get the new credentials. */
+  private async refresh(connection: Connection, data: unknown): Promise<{ expiresAt: number | undefined }> {
+    const { link, principal } = connection;
+    const credentials = await this.deps.authenticator.refresh(
+      readRecord(data)['token'],
+      principal,
+      link.readHandshake(),
+    );
+    if (this.deps.revocations.isRevoked(credentials)) throw new RealtimeError('REVOKED');
+    for (const member of this.deps.registry.members(userRoom(principal.id))) {
+      const isSameTransport = member instanceof Connection && member.link.transportId === link.transportId;
+      if (isSameTransport) this.deps.flow.renew(member, credentials);
+    }
+    return { expiresAt: credentials.principal.expiresAt };
+  }
+
+  private ownRoom(connection: Connection, data: unknown): string {
+    const room = readText(data, 'room');
+    if (!connection.rooms.has(room)) throw new RealtimeError('FORBIDDEN');
+    return room;
+  }
+
+  private expected(connection: Connection, event: string, error: unknown): RealtimeError {
+    if (error instanceof RealtimeError) return error;
+    this.deps.onError(error, connection, event);
+    return new RealtimeError('INTERNAL');
+  }
+}

@@ -1,0 +1,151 @@
+import { SERVER_EVENTS, WIRE_VERSION, type Hello, type TokenNotice } from 'nestjs-realtime-protocol';
+import { anonymousPrincipal, type Authenticator, type Credentials } from '../auth/authenticator.js';
+import type { ExpiryWatch } from '../auth/expiry-watch.js';
+import type { Revocations } from '../auth/revocations.js';
+import type { Clock } from '../core/clock.js';
+import type { RealtimeMetrics } from '../core/metrics.js';
+import { RealtimeError } from '../core/realtime-error.js';
+import type { RoomMembership } from '../rooms/room-membership.js';
+import type { RoomRegistry } from '../rooms/room-registry.js';
+import { Connection, type FloodLimit } from './connection.js';
+import type { ConnectionLink } from './connection-link.js';
+import type { TransportSlots } from './transport-slots.js';
+
+export interface ConnectionFlowDeps {
+  readonly authenticator: Authenticator;
+  readonly revocations: Revocations;
+  readonly expiry: ExpiryWatch<Connection>;
+  readonly registry: RoomRegistry;
+  readonly membership: RoomMembership;
+  readonly slots: TransportSlots;
+  readonly metrics: RealtimeMetrics;
+  readonly clock: Clock;
+  readonly flood: FloodLimit;
+  readonly hello: Pick<Hello, 'node' | 'limits'>;
+  /** True while the node hands its connections over: it takes no new ones. */
+  readonly isDraining: () => boolean;
+  /** Resolves when this process is a node: the command log is loaded, as far as the engine is there. */
+  readonly ready: () => Promise<void>;
+}
+
+export interface OpenOptions {
+  /** The gateway of this namespace admits connections without a token. */
+  readonly allowAnonymous: boolean;
+}
+
+/** Milliseconds a request of a client is remembered: not yet, see `realtime:hello`. */
+const REQUEST_WINDOW_MS = 0;
+
+/**
+ * The way of a connection: accept → authenticate → limit → register → serve → close. Nest and the app see it only after
+ * `open` has resolved; whatever rejects before leaves nothing behind.
+ */
+export class ConnectionFlow {
+  constructor(private readonly deps: ConnectionFlowDeps) {}
+
+  /** Everything before Nest sees the socket. Rejects with the refusal, which may be shown to the client. */
+  async open(link: ConnectionLink, options: OpenOptions): Promise<Connection> {
+    await this.accept(link);
+    const credentials = await this.authenticate(link, options);
+    const connection = this.create(link, credentials);
+    await this.limit(connection);
+    try {
+      await this.register(connection);
+    } catch (error) {
+      this.close(connection, { graceful: false });
+      throw error;
+    }
+    return connection;
+  }
+
+  /** Nest has bound its handlers: from here on messages are handled. */
+  serve(connection: Connection): void {
+    const { hello, metrics } = this.deps;
+    metrics.connected(connection.link.namespace);
+    connection.link.emit(SERVER_EVENTS.hello, {
+      connectionId: connection.link.id,
+      v: WIRE_VERSION,
+      ...hello,
+      requestWindowMs: REQUEST_WINDOW_MS,
+    } satisfies Hello);
+  }
+
+  /** The socket is gone, whoever ended it. Presence waits for the user to come back if it may. */
+  close(connection: Connection, options: { graceful: boolean }): void {
+    this.deps.expiry.unwatch(connection);
+    this.deps.membership.departAll(connection, options);
+    if (!connection.principal.isAnonymous) this.deps.slots.release(connection);
+  }
+
+  /** New credentials for one live connection; also restarts its expiry. */
+  renew(connection: Connection, credentials: Credentials): void {
+    connection.credentials = credentials;
+    connection.link.showPrincipal(credentials.principal);
+    this.watchExpiry(connection);
+  }
+
+  private async accept(link: ConnectionLink): Promise<void> {
+    if (link.deferredRefusal) throw link.deferredRefusal;
+    if (this.deps.isDraining())
+      throw new RealtimeError('UNAVAILABLE', 'This node is shutting down', { retryAfterMs: 1_000 });
+    await this.deps.ready();
+  }
+
+  private async authenticate(link: ConnectionLink, options: OpenOptions): Promise<Credentials> {
+    const { authenticator, revocations } = this.deps;
+    if (!authenticator.covers(link.namespace)) return { principal: anonymousPrincipal(link.id) };
+    const credentials = await authenticator.authenticate(link.readHandshake(), {
+      allowAnonymous: options.allowAnonymous,
+      connectionId: link.id,
+    });
+    if (revocations.isRevoked(credentials)) throw new RealtimeError('REVOKED');
+    link.showPrincipal(credentials.principal);
+    return credentials;
+  }
+
+  private create(link: ConnectionLink, credentials: Credentials): Connection {
+    const rt = clientMark(link.readHandshake().auth);
+    return new Connection({
+      link,
+      credentials,
+      device: rt?.device ?? link.transportId,
+      isOurClient: rt !== undefined,
+      flood: this.deps.flood,
+    });
+  }
+
+  private async limit(connection: Connection): Promise<void> {
+    if (!connection.principal.isAnonymous) await this.deps.slots.take(connection);
+  }
+
+  private async register(connection: Connection): Promise<void> {
+    const { registry, membership, revocations } = this.deps;
+    registry.register(connection);
+    if (!connection.principal.isAnonymous) await membership.enterUserRoom(connection);
+    if (revocations.isRevoked(connection.credentials)) throw new RealtimeError('REVOKED');
+    if (!connection.link.isOpen) throw new RealtimeError('UNAVAILABLE', 'The connection is gone');
+    this.watchExpiry(connection);
+  }
+
+  private watchExpiry(connection: Connection): void {
+    const { expiresAt } = connection.principal;
+    this.deps.expiry.unwatch(connection);
+    if (expiresAt === undefined) return;
+    this.deps.expiry.watch(connection, expiresAt, {
+      onRefreshDue: () => connection.link.emit(SERVER_EVENTS.token, { expiresAt } satisfies TokenNotice),
+      onExpired: () => connection.end(new RealtimeError('TOKEN_EXPIRED')),
+    });
+  }
+}
+
+/** Longest label of a device that is kept. */
+const MAX_DEVICE = 64;
+
+/** `auth.rt` as our client sends it; anything else is a stock client. */
+function clientMark(auth: unknown): { device?: string } | undefined {
+  if (typeof auth !== 'object' || auth === null) return undefined;
+  const { rt } = auth as { rt?: unknown };
+  if (typeof rt !== 'object' || rt === null || typeof (rt as { v?: unknown }).v !== 'number') return undefined;
+  const { device } = rt as { device?: unknown };
+  return typeof device === 'string' && device !== '' && device.length <= MAX_DEVICE ? { device } : {};
+}

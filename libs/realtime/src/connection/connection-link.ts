@@ -1,0 +1,16 @@
+import type { RealtimeHandshake } from '../auth/handshake.js';
+import type { Link } from '../core/link.js';
+import type { Principal } from '../core/principal.js';
+import type { RealtimeError } from '../core/realtime-error.js';
+
+export type { RealtimeHandshake } from '../auth/handshake.js';
+
+/** A link during and after its handshake; `socketio/` implements it. */
+export interface ConnectionLink extends Link {
+  /** What the client said when it connected; composed from the socket each time, so that nothing is kept twice. */
+  readHandshake(): RealtimeHandshake;
+  /** Why CONNECT has to be refused although the transport was let in; see `Admission`. */
+  readonly deferredRefusal: RealtimeError | undefined;
+  /** Shows the principal to the app as `socket.data.principal`. */
+  showPrincipal(principal: Principal): void;
+}

@@ -1,0 +1,24 @@
+import type { CommandLogOptions } from '../cluster/command-log.js';
+import type { Clock } from '../core/clock.js';
+import { MemoryBus } from './memory-bus.js';
+import { MemoryCommandLog } from './memory-command-log.js';
+import { MemoryNodeLeases } from './memory-node-leases.js';
+import { MemoryPresenceStore } from './memory-presence-store.js';
+import { MemoryRateStore } from './memory-rate-store.js';
+
+/** Everything in this process: one node, nothing survives it. */
+export function createMemoryEngine({ clock, log }: { readonly clock: Clock; readonly log: CommandLogOptions }) {
+  const bus = new MemoryBus();
+  const commands = new MemoryCommandLog(bus, log, clock);
+  return {
+    kind: 'memory' as const,
+    bus,
+    commands,
+    leases: new MemoryNodeLeases(commands, clock),
+    presence: new MemoryPresenceStore({ clock, publish: (channel, payload) => void bus.publish(channel, payload) }),
+    rates: new MemoryRateStore(clock),
+    socketIoAdapter: undefined,
+    ready: () => bus.ready(),
+    close: () => bus.close(),
+  };
+}

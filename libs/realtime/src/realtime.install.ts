@@ -1,0 +1,154 @@
+import type { Server as HttpServer } from 'node:http';
+import { createRequire } from 'node:module';
+import { Logger } from '@nestjs/common';
+import type { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { Admission } from './connection/admission.js';
+import { clientAddress } from './limits/client-address.js';
+import type { RealtimeRuntime } from './realtime.runtime.js';
+import { readPolicyMetadata, type DeclaredPolicy } from './rooms/room-policies.js';
+import { createAdapterDeps } from './socketio/create-adapter.js';
+import { RealtimeIoAdapter } from './socketio/realtime-io.adapter.js';
+import { RefusalLog, printable } from './socketio/refusal-log.js';
+
+/** What the module does with the adapter after it has been installed. */
+export interface InstalledAdapter {
+  /** Before the app listens. @throws Error if something replaced the adapter, or a policy cannot work. */
+  check(): void;
+  /** Once, when the app is up: what works but will hurt. */
+  warn(): void;
+  /** Whether this process serves connections: without a gateway or http server it only publishes. */
+  isServing(): boolean;
+}
+
+/** Apps that have the module already; Nest does not tell two `forRoot()` of one app apart. */
+const installedIn = new WeakSet<ApplicationConfig>();
+
+/**
+ * Sets the adapter while providers are created: gateways are bound in `init()`, before any `onModuleInit` runs.
+ * Pinned in test/contract/nest.
+ */
+export function installAdapter(
+  config: ApplicationConfig,
+  host: HttpAdapterHost,
+  modules: ModulesContainer,
+  runtime: RealtimeRuntime,
+): InstalledAdapter {
+  if (installedIn.has(config)) {
+    throw new Error(
+      'RealtimeModule.forRoot() is imported twice in one app: import it once, in the root module. It is global.',
+    );
+  }
+  installedIn.add(config);
+  if (hasAdapter(config)) {
+    throw new Error(
+      'Another WebSocket adapter is set already: remove app.useWebSocketAdapter(), RealtimeModule brings its own. To change it, pass `adapter: MyAdapter extends RealtimeIoAdapter`.',
+    );
+  }
+  const logger = new Logger('Realtime');
+  let hasPolicies = false;
+  const loadPolicies = (): void => {
+    if (!hasPolicies) runtime.policies.load(findPolicies(modules));
+    hasPolicies = true;
+  };
+  const Adapter = runtime.deps.options.adapter ?? RealtimeIoAdapter;
+  const adapter = new Adapter(
+    createAdapterDeps({
+      ...{
+        modules,
+        clock: runtime.deps.clock,
+        metrics: runtime.deps.metrics,
+        flow: runtime.flow,
+        requests: runtime.requests,
+      },
+      ...{ admission: createAdmission(runtime, logger), sockets: runtime.sockets, server: serverOptions(runtime) },
+      handlerTimeoutMs: runtime.deps.options.handlerTimeoutMs,
+      httpServer: () => host.httpAdapter?.getHttpServer() as HttpServer | undefined,
+      onFirstServer: () => {
+        loadPolicies();
+        runtime.serve();
+      },
+      clusterAdapter: () => runtime.deps.engine.socketIoAdapter,
+      report: (error, where) => runtime.report(error, where),
+      warn: (line) => logger.warn(line),
+    }),
+  );
+  config.setIoAdapter(adapter);
+  return {
+    check: () => {
+      if (config.getIoAdapter() !== adapter) {
+        throw new Error(
+          'Something replaced the WebSocket adapter of RealtimeModule: remove app.useWebSocketAdapter() from main.ts. To change it, pass `adapter: MyAdapter extends RealtimeIoAdapter`.',
+        );
+      }
+      loadPolicies();
+    },
+    warn: () => warnAtBoot(runtime, logger),
+    isServing: () => runtime.isServer,
+  };
+}
+
+/** `getIoAdapter()` makes one up when none was set. */
+function hasAdapter(config: ApplicationConfig): boolean {
+  return Boolean((config as unknown as { ioAdapter?: unknown }).ioAdapter);
+}
+
+/** All providers with `@RoomPolicy`; their instances exist when the first gateway is bound, and at the latest in `onModuleInit`. */
+function findPolicies(modules: ModulesContainer): DeclaredPolicy[] {
+  const found = new Map<object, DeclaredPolicy>();
+  for (const [, module] of modules) {
+    for (const [, wrapper] of module.providers) {
+      const { metatype, instance } = wrapper as { metatype: unknown; instance: object | undefined };
+      const metadata = typeof metatype === 'function' && instance ? readPolicyMetadata(metatype) : undefined;
+      if (metadata && instance)
+        found.set(instance, { ...metadata, name: (metatype as { name: string }).name, policy: instance });
+    }
+  }
+  return [...found.values()];
+}
+
+function createAdmission(runtime: RealtimeRuntime, logger: Logger): Admission {
+  const { options, metrics, clock } = runtime.deps;
+  const refusals = new RefusalLog(clock, (line) => logger.warn(line));
+  return new Admission({
+    ...{ origins: options.origins, metrics, limits: runtime.transportLimits },
+    trustsProxy: options.trustProxy !== false && options.trustProxy !== 0,
+    address: clientAddress(options.trustProxy),
+    isDraining: () => runtime.isDraining,
+    onOriginRefused: (origin, reason) =>
+      refusals.say('403', origin, `as an origin: ${printable(reason)} (option 'origins')`),
+  });
+}
+
+function serverOptions({ deps: { options } }: RealtimeRuntime) {
+  return {
+    ...{
+      path: options.path,
+      transports: options.transports,
+      connectTimeoutMs: options.connectTimeoutMs,
+      socketio: options.socketio,
+    },
+    ...{ pingIntervalMs: options.heartbeat.intervalMs, pingTimeoutMs: options.heartbeat.timeoutMs },
+    maxPayloadBytes: options.limits.maxPayloadBytes,
+    corsOrigins: Array.isArray(options.origins) ? (options.origins as string[]) : options.origins !== undefined,
+  };
+}
+
+function warnAtBoot(runtime: RealtimeRuntime, logger: Logger): void {
+  if (runtime.isServer && process.listenerCount('SIGTERM') === 0) {
+    logger.warn(
+      'Nobody listens to SIGTERM: call app.enableShutdownHooks(), or every deploy cuts connections without warning.',
+    );
+  }
+  for (const [namespace, check] of Object.entries(runtime.deps.options.auth.namespaces)) {
+    if (check === false)
+      logger.warn(
+        `auth.namespaces: '${namespace}' is left to the app: nobody is authenticated there by RealtimeModule.`,
+      );
+  }
+}
+
+/** Major version of the Nest that runs. */
+export function nestMajor(): number {
+  const { version } = createRequire(import.meta.url)('@nestjs/core/package.json') as { version: string };
+  return Number.parseInt(version, 10);
+}

@@ -1,0 +1,122 @@
+import {
+  ConfigurableModuleBuilder,
+  Inject,
+  Module,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { RealtimeAuthGuard } from './auth/realtime-auth.guard.js';
+import { RealtimeService } from './connection/realtime.service.js';
+import { systemClock } from './core/clock.js';
+import { HEALTH_SOURCE } from './core/health-source.js';
+import { REALTIME_METRICS, noMetrics, type RealtimeMetrics } from './core/metrics.js';
+import { RATE_STORE } from './limits/rate-store.js';
+import { NodePresence } from './presence/node-presence.js';
+import { PRESENCE_STORE } from './presence/presence-store.js';
+import { PresenceService } from './presence/presence.service.js';
+import { createEngine } from './realtime.engine.js';
+import { createHealthSource } from './realtime.health-source.js';
+import { installAdapter, type InstalledAdapter } from './realtime.install.js';
+import { resolveRealtimeOptions, type RealtimeOptions } from './realtime.options.js';
+import { RealtimeRuntime } from './realtime.runtime.js';
+import { REDIS_ADAPTER } from './core/redis-adapter-token.js';
+import { RoomManager } from './rooms/room-manager.js';
+
+/** The module's options as the app gave them; override it in tests. */
+export const REALTIME_OPTIONS = Symbol.for('nestjs-realtime:OPTIONS');
+const INSTALLED = Symbol.for('nestjs-realtime:INSTALLED');
+
+const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<RealtimeOptions>({
+  optionsInjectionToken: REALTIME_OPTIONS,
+})
+  .setClassMethodName('forRoot')
+  .setExtras({ isGlobal: true }, (definition, { isGlobal }) => ({ ...definition, global: isGlobal }))
+  .build();
+
+/**
+ * Makes a Nest app a realtime server: import it once, write gateways as always. It installs its WebSocket adapter by itself,
+ * before any gateway is bound. Boot fails, saying what to do, on every misuse that would weaken a promise.
+ */
+@Module({
+  providers: [
+    {
+      provide: RealtimeRuntime,
+      inject: [REALTIME_OPTIONS, { token: REALTIME_METRICS, optional: true }],
+      useFactory: async (options: RealtimeOptions, metrics: RealtimeMetrics = noMetrics): Promise<RealtimeRuntime> => {
+        const resolved = resolveRealtimeOptions(options);
+        const deps = { clock: systemClock, metrics };
+        const runtime = await RealtimeRuntime.create({
+          ...deps,
+          options: resolved,
+          engine: await createEngine(resolved, deps),
+        });
+        await runtime.connect();
+        return runtime;
+      },
+    },
+    {
+      provide: INSTALLED,
+      inject: [ApplicationConfig, HttpAdapterHost, ModulesContainer, RealtimeRuntime],
+      useFactory: installAdapter,
+    },
+    { provide: RoomManager, inject: [RealtimeRuntime], useFactory: (runtime: RealtimeRuntime) => runtime.rooms },
+    { provide: RealtimeService, inject: [RealtimeRuntime], useFactory: (runtime: RealtimeRuntime) => runtime.service },
+    { provide: NodePresence, inject: [RealtimeRuntime], useFactory: (runtime: RealtimeRuntime) => runtime.presence },
+    {
+      provide: PRESENCE_STORE,
+      inject: [RealtimeRuntime],
+      useFactory: (runtime: RealtimeRuntime) => runtime.deps.engine.presence,
+    },
+    {
+      provide: PresenceService,
+      inject: [RealtimeRuntime],
+      useFactory: ({ deps, presence, transitions }: RealtimeRuntime) =>
+        new PresenceService(deps.engine.presence, presence, transitions),
+    },
+    {
+      provide: RATE_STORE,
+      inject: [RealtimeRuntime],
+      useFactory: (runtime: RealtimeRuntime) => runtime.deps.engine.rates,
+    },
+    {
+      provide: REDIS_ADAPTER,
+      inject: [RealtimeRuntime],
+      useFactory: (runtime: RealtimeRuntime) => runtime.deps.engine.socketIoAdapter,
+    },
+    { provide: HEALTH_SOURCE, inject: [RealtimeRuntime], useFactory: createHealthSource },
+    RealtimeAuthGuard,
+  ],
+  exports: [RoomManager, RealtimeService, PresenceService, RealtimeAuthGuard, REDIS_ADAPTER, RATE_STORE, HEALTH_SOURCE],
+})
+export class RealtimeModule
+  extends ConfigurableModuleClass
+  implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
+{
+  constructor(
+    @Inject(INSTALLED) private readonly installed: InstalledAdapter,
+    private readonly runtime: RealtimeRuntime,
+  ) {
+    super();
+  }
+
+  onModuleInit(): void {
+    this.installed.check();
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    this.installed.warn();
+    if (this.installed.isServing()) await this.runtime.start();
+  }
+
+  beforeApplicationShutdown(): void {
+    this.runtime.isDraining = true;
+  }
+
+  /** Sockets are closed by now; Redis goes last. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.runtime.close();
+  }
+}

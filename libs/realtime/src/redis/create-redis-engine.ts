@@ -1,0 +1,43 @@
+import type { CommandLogOptions } from '../cluster/command-log.js';
+import type { Clock } from '../core/clock.js';
+import type { RealtimeMetrics } from '../core/metrics.js';
+import { RedisBus } from './redis-bus.js';
+import { RedisCommandLog } from './redis-command-log.js';
+import { RedisConnection } from './redis-connection.js';
+import { RedisNodeLeases } from './redis-node-leases.js';
+import type { RedisOptions } from './redis-options.js';
+import { RedisPresenceStore } from './redis-presence-store.js';
+import { RedisRateStore } from './redis-rate-store.js';
+import { createRedisAdapter } from './redis-adapter.js';
+
+interface RedisEngineDeps {
+  readonly clock: Clock;
+  readonly metrics: RealtimeMetrics;
+  readonly log: CommandLogOptions;
+}
+
+/** Everything in one Redis: a connection for commands, one for subscriptions, and those of the Socket.IO adapter. */
+export function createRedisEngine(options: RedisOptions, { clock, metrics, log }: RedisEngineDeps) {
+  const connection = new RedisConnection(options, { clock, metrics });
+  const bus = new RedisBus(connection);
+  const adapter = createRedisAdapter(connection);
+  return {
+    kind: 'redis' as const,
+    bus,
+    commands: new RedisCommandLog(connection, log),
+    leases: new RedisNodeLeases(connection),
+    presence: new RedisPresenceStore(connection),
+    rates: new RedisRateStore(connection),
+    socketIoAdapter: adapter.factory,
+    /** Rejects only with `required`: otherwise the node runs degraded until Redis is there. */
+    async ready(): Promise<void> {
+      await connection.ready();
+      if (connection.isUp) await bus.ready();
+    },
+    async close(): Promise<void> {
+      await bus.close();
+      await adapter.close();
+      await connection.close();
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import type { Principal } from '../core/principal.js';
+
+/** Metadata key of `@RoomPolicy`; a string, so that two copies of the library agree. */
+export const ROOM_POLICY_METADATA = 'realtime:room-policy';
+
+export interface RoomPolicyOptions {
+  /** Keep and show who is in the room. Default false. */
+  readonly presence?: boolean;
+  /** Not available yet: boot fails if it is set. */
+  readonly history?: { readonly size: number; readonly ttlMs: number };
+  /** Most connections in the room, in the whole cluster. 0 or absent: no limit of its own. */
+  readonly maxMembers?: number;
+  /** Namespaces whose connections may join; absent: all. */
+  readonly namespaces?: readonly string[];
+}
+
+/** What a policy is asked about. */
+export interface RoomContext {
+  readonly principal: Principal;
+  readonly room: string;
+  /** Decoded parameters of the pattern. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly namespace: string;
+  readonly connectionId: string;
+  /** What the client sent with its join; not validated. */
+  readonly meta?: unknown;
+}
+
+/** A richer answer than a boolean. */
+export interface JoinDecision {
+  readonly allow: boolean;
+  /** Code and message of the refusal; default `FORBIDDEN`. */
+  readonly code?: string;
+  readonly message?: string;
+  /** Sent in the join reply. */
+  readonly state?: unknown;
+  /** Milliseconds after which the policy is asked again; a refusal then removes the connection. 0 or absent: never. */
+  readonly expiresInMs?: number;
+}
+
+export interface CanJoin {
+  canJoin(context: RoomContext): boolean | JoinDecision | Promise<boolean | JoinDecision>;
+}
+
+export interface CanPublish {
+  /** Asked for `realtime:publish` of a client; server code may always publish. Absent: nobody. */
+  canPublish(context: RoomContext & { readonly event: string; readonly data: unknown }): boolean | Promise<boolean>;
+}
+
+/**
+ * Marks a provider as the policy of all rooms that match `pattern` (`'chat/:id'`). Found by discovery; without a policy
+ * no client can join. Two patterns that match the same rooms fail boot.
+ */
+export function RoomPolicy(pattern: string, options: RoomPolicyOptions = {}): ClassDecorator {
+  return (target) => Reflect.defineMetadata(ROOM_POLICY_METADATA, { pattern, options }, target);
+}

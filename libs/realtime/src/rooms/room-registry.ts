@@ -1,0 +1,67 @@
+import type { RoomMember } from './room-member.js';
+
+/**
+ * Which connections of this node are in which room. Pure bookkeeping: no I/O, no policy.
+ * Invariant: `member.rooms` and the room's set always agree; a room without members does not exist.
+ */
+export class RoomRegistry {
+  private readonly rooms = new Map<string, Set<RoomMember>>();
+  private readonly byId = new Map<string, RoomMember>();
+
+  /** Makes the connection known; rooms come with `add`. */
+  register(member: RoomMember): void {
+    this.byId.set(member.link.id, member);
+  }
+
+  /** Forgets the connection and returns the rooms it was in. */
+  unregister(member: RoomMember): string[] {
+    if (!this.byId.delete(member.link.id)) return [];
+    const left = [...member.rooms];
+    for (const room of left) this.remove(member, room);
+    return left;
+  }
+
+  isRegistered(member: RoomMember): boolean {
+    return this.byId.has(member.link.id);
+  }
+
+  find(connectionId: string): RoomMember | undefined {
+    return this.byId.get(connectionId);
+  }
+
+  all(): IterableIterator<RoomMember> {
+    return this.byId.values();
+  }
+
+  /** True if it was not in the room before. */
+  add(member: RoomMember, room: string): boolean {
+    if (member.rooms.has(room)) return false;
+    let members = this.rooms.get(room);
+    if (!members) this.rooms.set(room, (members = new Set()));
+    members.add(member);
+    member.rooms.add(room);
+    return true;
+  }
+
+  remove(member: RoomMember, room: string): boolean {
+    if (!member.rooms.delete(room)) return false;
+    const members = this.rooms.get(room);
+    members?.delete(member);
+    if (members?.size === 0) this.rooms.delete(room);
+    return true;
+  }
+
+  members(room: string): ReadonlySet<RoomMember> {
+    return this.rooms.get(room) ?? NOBODY;
+  }
+
+  has(room: string): boolean {
+    return this.rooms.has(room);
+  }
+
+  get connectionCount(): number {
+    return this.byId.size;
+  }
+}
+
+const NOBODY: ReadonlySet<RoomMember> = new Set();

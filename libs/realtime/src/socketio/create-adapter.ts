@@ -1,0 +1,78 @@
+import type { Server as HttpServer } from 'node:http';
+import type { ModulesContainer } from '@nestjs/core';
+import type { ServerOptions } from 'socket.io';
+import type { Admission } from '../connection/admission.js';
+import type { ClientRequests } from '../connection/client-requests.js';
+import type { ConnectionFlow } from '../connection/connection-flow.js';
+import type { Clock } from '../core/clock.js';
+import type { RealtimeMetrics } from '../core/metrics.js';
+import { Gateways } from './gateways.js';
+import { Handshake } from './handshake.middleware.js';
+import type { SocketIoLocalSockets } from './local-socket-broadcast.js';
+import { MessageDispatcher } from './message-dispatcher.js';
+import type { RealtimeAdapterDeps } from './realtime-io.adapter.js';
+import { RefusalLog } from './refusal-log.js';
+import { toServerOptions, type SocketServerOptions } from './server-options.js';
+import type { Session } from './session.js';
+import { UpgradeGuard } from './upgrade-guard.js';
+
+export interface AdapterParts {
+  readonly modules: ModulesContainer;
+  readonly clock: Clock;
+  readonly metrics: RealtimeMetrics;
+  readonly flow: ConnectionFlow;
+  readonly requests: ClientRequests;
+  readonly admission: Admission;
+  readonly sockets: SocketIoLocalSockets;
+  readonly server: SocketServerOptions;
+  readonly handlerTimeoutMs: number;
+  readonly httpServer: () => HttpServer | undefined;
+  readonly onFirstServer: () => void;
+  readonly clusterAdapter: () => unknown;
+  readonly report: (error: unknown, where: FailurePlace) => void;
+  readonly warn: (line: string) => void;
+}
+
+export interface FailurePlace {
+  readonly event?: string | undefined;
+  readonly connectionId?: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly userId?: string | undefined;
+}
+
+/** Puts together what the adapter works with. @throws Error listing every gateway that cannot work, and what to do. */
+export function createAdapterDeps(
+  parts: AdapterParts,
+): RealtimeAdapterDeps & { readonly dispatcher: MessageDispatcher } {
+  const { clock, metrics, flow } = parts;
+  const report = (error: unknown, session: Session | undefined, event?: string): void =>
+    parts.report(error, placeOf(session, event));
+  const gateways = new Gateways(parts.modules, report);
+  const serverOptions = toServerOptions(parts.server);
+  const problems = gateways.problems(serverOptions as Readonly<Record<string, unknown>>);
+  if (problems.length > 0) throw new Error(`RealtimeModule cannot serve these gateways:\n- ${problems.join('\n- ')}`);
+  const refusals = new RefusalLog(clock, parts.warn);
+  const dispatcher = new MessageDispatcher({
+    ...{ clock, metrics, requests: parts.requests, handlerTimeoutMs: parts.handlerTimeoutMs },
+    onRefused: (session, event, code) => refusals.say(code, event, `on connection ${session.id}`),
+  });
+  return {
+    ...{ gateways, dispatcher, serverOptions, sockets: parts.sockets, httpServer: parts.httpServer },
+    handshake: new Handshake({ flow, gateways, dispatcher, metrics, report }),
+    upgrades: new UpgradeGuard({ admission: parts.admission, advise: parts.warn }),
+    onFirstServer: parts.onFirstServer,
+    clusterAdapter: () => constructible(parts.clusterAdapter()),
+  };
+}
+
+/** Socket.IO calls `new` on what it is given, which arrow functions refuse. */
+function constructible(factory: unknown): ServerOptions['adapter'] | undefined {
+  if (typeof factory !== 'function') return undefined;
+  return function adapter(namespace: unknown): unknown {
+    return (factory as (namespace: unknown) => unknown)(namespace);
+  } as unknown as ServerOptions['adapter'];
+}
+
+function placeOf(session: Session | undefined, event: string | undefined): FailurePlace {
+  return { event, connectionId: session?.id, namespace: session?.namespace, userId: session?.connection?.principal.id };
+}

@@ -1,0 +1,191 @@
+import type { Type } from '@nestjs/common';
+import type { ModulesContainer } from '@nestjs/core';
+import { answerFailuresOf } from './nest-failures.js';
+import { sessionOf } from './session-of.js';
+import type { Session } from './session.js';
+
+/** Nest's metadata keys; pinned in test/contract/nest. */
+const IS_GATEWAY = 'websockets:is_gateway';
+const GATEWAY_OPTIONS = 'websockets:gateway_options';
+const MESSAGE = 'message';
+/** Set by `@AllowAnonymous()`. */
+const ALLOW_ANONYMOUS = 'realtime:allow-anonymous';
+
+interface GatewayWrapper {
+  readonly metatype: Type;
+  readonly instance: Partial<GatewayHooks> | undefined;
+  readonly isStatic: boolean;
+  readonly moduleName: string;
+}
+
+interface GatewayHooks {
+  handleConnection: (...args: unknown[]) => unknown;
+  handleDisconnect: (...args: unknown[]) => unknown;
+}
+
+type NamespaceOption = string | RegExp | ((...args: never[]) => unknown);
+
+/** Options of a gateway's decorator that are about the gateway; all others are about the server, and the module's. */
+const GATEWAY_ONLY = new Set(['namespace', 'path']);
+
+/** The app's gateways, found in its modules: checked at boot, and taught to answer failures instead of ending the process. */
+export class Gateways {
+  /** Known once instances exist, when the first server is created; from then on it does not change. */
+  private bound: readonly GatewayWrapper[] | undefined;
+
+  constructor(
+    private readonly modules: ModulesContainer,
+    private readonly onError: (exception: unknown, session: Session | undefined, event: string) => void,
+  ) {}
+
+  /** Everything that cannot work, in words that say what to do. Call before gateways are bound. */
+  problems(serverOptions: Readonly<Record<string, unknown>>): string[] {
+    const seen = new Map<Type, string>();
+    return this.find().flatMap(({ metatype, moduleName }) => {
+      const problems = checkOptions(metatype, serverOptions);
+      const other = seen.get(metatype);
+      if (other !== undefined && other !== moduleName) {
+        problems.push(
+          `${metatype.name} is a provider of ${other} and of ${moduleName}: every message would be handled twice. Keep it in one and export it.`,
+        );
+      }
+      seen.set(metatype, moduleName);
+      return problems;
+    });
+  }
+
+  answerFailures(): void {
+    for (const { metatype } of this.find()) answerFailuresOf(metatype);
+  }
+
+  /** Wraps the life-cycle hooks of all gateways, once; instances exist when the first server is created, before Nest binds them. */
+  wrapHooks(): void {
+    if (this.bound) return;
+    this.bound = this.find();
+    for (const { metatype, instance, isStatic } of this.bound) {
+      // A request-scoped gateway has a new instance for each event, so its hooks are wrapped on the prototype.
+      const target = (isStatic ? instance : (metatype.prototype as object)) as Partial<GatewayHooks> | undefined;
+      if (target) this.wrap(target);
+    }
+  }
+
+  /** Whether a gateway of this namespace admits connections without a token. */
+  admitsAnonymous(namespace: string): boolean {
+    return (this.bound ?? []).some(
+      ({ metatype }) => Reflect.getMetadata(ALLOW_ANONYMOUS, metatype) === true && servesNamespace(metatype, namespace),
+    );
+  }
+
+  /** Namespaces that are declared as a string, the root included: what one transport may open. */
+  staticNamespaces(): Set<string> {
+    const names = (this.bound ?? [])
+      .map(({ metatype }) => namespaceOf(metatype))
+      .filter((name) => typeof name === 'string');
+    return new Set(names.map(normalize));
+  }
+
+  private wrap(target: Partial<GatewayHooks>): void {
+    const { handleConnection, handleDisconnect } = target;
+    const report = this.onError;
+    if (handleConnection && !isWrapped(handleConnection)) {
+      target.handleConnection = markWrapped(async function (this: unknown, client: unknown, ...rest: unknown[]) {
+        const session = sessionOf<Session>(client as object);
+        const run = (): unknown => handleConnection.call(this, client, ...rest);
+        if (session) await session.open(run);
+        else await run();
+      });
+    }
+    if (handleDisconnect && !isWrapped(handleDisconnect)) {
+      target.handleDisconnect = markWrapped(async function (this: unknown, client: unknown, ...rest: unknown[]) {
+        try {
+          await handleDisconnect.call(this, client, ...rest);
+        } catch (exception) {
+          report(exception, sessionOf<Session>(client as object), 'handleDisconnect');
+        }
+      });
+    }
+  }
+
+  private find(): GatewayWrapper[] {
+    const found: GatewayWrapper[] = [];
+    for (const [, module] of this.modules) {
+      for (const [, wrapper] of module.providers) {
+        const { metatype } = wrapper;
+        if (
+          typeof metatype !== 'function' ||
+          wrapper.isNotMetatype ||
+          Reflect.getMetadata(IS_GATEWAY, metatype) !== true
+        )
+          continue;
+        found.push({
+          metatype: metatype as Type,
+          instance: wrapper.instance as Partial<GatewayHooks> | undefined,
+          isStatic: wrapper.isDependencyTreeStatic(),
+          moduleName: module.name,
+        });
+      }
+    }
+    return found;
+  }
+}
+
+function checkOptions(gateway: Type, serverOptions: Readonly<Record<string, unknown>>): string[] {
+  const options = (Reflect.getMetadata(GATEWAY_OPTIONS, gateway) ?? {}) as Record<string, unknown>;
+  const different = Object.keys(options).filter(
+    (key) =>
+      !GATEWAY_ONLY.has(key) &&
+      options[key] !== undefined &&
+      JSON.stringify(options[key]) !== JSON.stringify(serverOptions[key]),
+  );
+  const problems = different.map(
+    (key) =>
+      `@WebSocketGateway({ ${key} }) on ${gateway.name}: server options are the module's. Remove it there and set ${advice(key)} in RealtimeModule.`,
+  );
+  for (const name of Object.getOwnPropertyNames(gateway.prototype)) {
+    const event: unknown = eventOf(gateway, name);
+    if (typeof event === 'string' && event.startsWith('realtime:')) {
+      problems.push(
+        `@SubscribeMessage('${event}') on ${gateway.name}: names that start with 'realtime:' are the library's. Rename the event.`,
+      );
+    }
+  }
+  return problems;
+}
+
+function eventOf(gateway: Type, method: string): unknown {
+  const value: unknown = Object.getOwnPropertyDescriptor(gateway.prototype, method)?.value;
+  return typeof value === 'function' ? Reflect.getMetadata(MESSAGE, value) : undefined;
+}
+
+function advice(key: string): string {
+  if (key === 'cors') return "'origins'";
+  if (key === 'transports') return "'transports'";
+  if (key === 'maxHttpBufferSize') return "'limits.maxPayloadBytes'";
+  if (key === 'pingInterval' || key === 'pingTimeout') return "'heartbeat'";
+  return `'socketio.${key}'`;
+}
+
+function namespaceOf(gateway: Type): NamespaceOption {
+  const options = Reflect.getMetadata(GATEWAY_OPTIONS, gateway) as { namespace?: NamespaceOption } | undefined;
+  return options?.namespace ?? '/';
+}
+
+function servesNamespace(gateway: Type, namespace: string): boolean {
+  const declared = namespaceOf(gateway);
+  if (typeof declared === 'string') return normalize(declared) === namespace;
+  return declared instanceof RegExp && declared.test(namespace);
+}
+
+function normalize(namespace: string): string {
+  return namespace.startsWith('/') ? namespace : `/${namespace}`;
+}
+
+const WRAPPED = Symbol('nestjs-realtime:wrapped');
+
+function markWrapped<Hook extends object>(hook: Hook): Hook {
+  return Object.assign(hook, { [WRAPPED]: true });
+}
+
+function isWrapped(hook: object): boolean {
+  return WRAPPED in hook;
+}

@@ -1,0 +1,105 @@
+import type { Server, Socket } from 'socket.io';
+import type { ConnectionFlow } from '../connection/connection-flow.js';
+import type { RealtimeMetrics } from '../core/metrics.js';
+import { RealtimeError } from '../core/realtime-error.js';
+import type { Gateways } from './gateways.js';
+import type { MessageDispatcher } from './message-dispatcher.js';
+import { Session, type ReportError } from './session.js';
+import { sessionOf } from './session-of.js';
+import { TransportState } from './transport-state.js';
+
+export interface HandshakeDeps {
+  readonly flow: ConnectionFlow;
+  readonly gateways: Gateways;
+  readonly dispatcher: MessageDispatcher;
+  readonly metrics: RealtimeMetrics;
+  readonly report: ReportError;
+}
+
+/** Namespaces that one transport may open beside the declared ones. */
+const EXTRA_NAMESPACES = 4;
+
+type Next = (error?: Error & { data?: unknown }) => void;
+
+/**
+ * Admits sockets, on every namespace of a server: static, dynamic or RegExp, present or future, each once.
+ * Invariant: `next()` is called only for a connection that is authenticated, within its limits and registered; and for
+ * every connection that was registered, `close` is called exactly once.
+ */
+export class Handshake {
+  private maxNamespaces: number | undefined;
+
+  constructor(private readonly deps: HandshakeDeps) {}
+
+  install(server: Server): void {
+    const middleware = (socket: Socket, next: Next): void => void this.admit(socket, next);
+    const serve = (socket: Socket): void => this.serve(socket);
+    server.use(middleware);
+    server.on('connection', serve);
+    server.on('new_namespace', (namespace) => {
+      namespace.use(middleware);
+      namespace.on('connection', serve);
+    });
+  }
+
+  /** Once for each connection, before any gateway sees it. */
+  serve(socket: Socket): void {
+    const session = sessionOf<Session>(socket);
+    if (!session?.connection || session.isServed) return;
+    session.isServed = true;
+    this.deps.flow.serve(session.connection);
+  }
+
+  private async admit(socket: Socket, next: Next): Promise<void> {
+    const session = new Session(socket, this.deps.report);
+    const transport = TransportState.of(socket, (ended, reason) => this.end(ended, reason));
+    this.maxNamespaces ??= this.deps.gateways.staticNamespaces().size + EXTRA_NAMESPACES;
+    if (transport.size >= this.maxNamespaces || !transport.begin(session)) return session.closeTransport();
+    try {
+      session.connection = await this.deps.flow.open(session, {
+        allowAnonymous: this.deps.gateways.admitsAnonymous(session.namespace),
+      });
+    } catch (error) {
+      transport.end(session);
+      return this.refuse(session, next, error);
+    }
+    if (!session.isOpen) return this.end(session, 'transport close');
+    this.deps.dispatcher.attach(session);
+    socket.on('disconnect', (reason) => {
+      transport.end(session);
+      this.end(session, reason);
+    });
+    next();
+  }
+
+  /**
+   * A stock client never tries again after CONNECT_ERROR, so what may be retried as it is closes its transport instead.
+   * Ours knows what to do with the error.
+   */
+  private refuse(session: Session, next: Next, error: unknown): void {
+    const refusal = error instanceof RealtimeError ? error : new RealtimeError('INTERNAL');
+    if (refusal !== error) this.deps.report(error, session, 'connect');
+    this.deps.metrics.handshakeRejected(refusal.code);
+    const mayRetryAsItIs = refusal.retryable && refusal.code !== 'TOKEN_EXPIRED';
+    if (mayRetryAsItIs && !isOurClient(session.socket.handshake.auth)) return session.closeTransport();
+    next(Object.assign(new Error(refusal.message), { data: refusal.toWire() }));
+  }
+
+  private end(session: Session, reason: string): void {
+    const { connection } = session;
+    session.end();
+    if (!connection) return;
+    session.connection = undefined;
+    this.deps.flow.close(connection, { graceful: isLost(reason) });
+    if (session.isServed) this.deps.metrics.disconnected(session.namespace, reason);
+  }
+}
+
+/** After an explicit end nobody waits for the user to come back. */
+function isLost(reason: string): boolean {
+  return reason !== 'client namespace disconnect' && reason !== 'server namespace disconnect';
+}
+
+function isOurClient(auth: unknown): boolean {
+  return typeof auth === 'object' && auth !== null && 'rt' in auth;
+}

@@ -1,0 +1,162 @@
+import { isEventName, isReservedEvent, type WireError } from 'nestjs-realtime-protocol';
+import type { Socket } from 'socket.io';
+import type { ClientRequests } from '../connection/client-requests.js';
+import type { Clock } from '../core/clock.js';
+import type { RealtimeMetrics } from '../core/metrics.js';
+import { MALFORMED_EVENT } from './bounded-parser.js';
+import { wireOf } from './exceptions.js';
+import { settle, settleRejected } from './handler-result.js';
+import { InFlight } from './in-flight.js';
+import { Message, type AckFunction } from './message.js';
+import { sessionOf } from './session-of.js';
+import type { BoundHandler, Session } from './session.js';
+
+export interface DispatcherDeps {
+  readonly clock: Clock;
+  readonly metrics: RealtimeMetrics;
+  readonly requests: ClientRequests;
+  /** Milliseconds after which a handler that has not answered is answered `TIMEOUT`. 0: never. */
+  readonly handlerTimeoutMs: number;
+  /** Says once a second at most, in one line, that an event was refused. */
+  readonly onRefused: (session: Session, event: string, code: string) => void;
+}
+
+type SocketListener = (this: Socket, ...args: unknown[]) => void;
+type NextFunction = (error?: Error) => void;
+
+/**
+ * The way of every message: gate (limits, names, `realtime:*`) → the app's own socket middlewares → the gateways' handlers →
+ * one answer. One dispatcher for all connections; a connection adds one gate and the shared listeners of its events.
+ * Refuses what no gateway declares and no app listener waits for. Invariant: an ack is answered exactly once.
+ */
+export class MessageDispatcher {
+  readonly inFlight: InFlight;
+  private readonly listeners = new Map<string, SocketListener>();
+
+  constructor(private readonly deps: DispatcherDeps) {
+    this.inFlight = new InFlight(deps.clock, deps.handlerTimeoutMs);
+  }
+
+  /** First of the socket's middlewares, before any that the app adds. */
+  attach(session: Session): void {
+    session.socket.use((packet, next) => this.gate(session, packet as unknown[], next));
+  }
+
+  /** Takes what Nest bound for one gateway. Handlers of several gateways for one event all run; the first answer counts. */
+  bind(session: Session, handlers: readonly BoundHandler[]): void {
+    session.handlers.push(handlers);
+    for (const { message } of handlers) {
+      const listener = this.listenerFor(String(message));
+      if (!session.socket.listeners(String(message)).includes(listener)) session.socket.on(String(message), listener);
+    }
+  }
+
+  private gate(session: Session, packet: unknown[], next: NextFunction): void {
+    const connection = session.connection;
+    if (!connection) return next();
+    const event = packet[0];
+    const isKnown = typeof event === 'string' && this.isKnown(session, event);
+    this.deps.metrics.messageIn(isKnown ? event : '_unknown');
+    const limited = connection.takeMessage();
+    if (limited) return this.refuse(session, packet, limited.toWire());
+    if (typeof event !== 'string')
+      return this.refuse(session, packet, wireOf('BAD_REQUEST', 'The event must have a name'));
+    if (event === MALFORMED_EVENT)
+      return this.refuse(session, packet, wireOf('BAD_REQUEST', 'The payload is nested too deep'));
+    if (isReservedEvent(event)) return this.request(session, event, packet);
+    if (isKnown) return next();
+    this.refuse(session, packet, wireOf('NOT_FOUND', isEventName(event) ? 'No handler for this event' : undefined));
+  }
+
+  /** Declared by a gateway, or listened to by the app itself. A client's `error` must not pose as Socket.IO's own. */
+  private isKnown(session: Session, event: string): boolean {
+    const listeners = session.socket.listenerCount(event);
+    return listeners > 0 && (event !== 'error' || this.listeners.has(event));
+  }
+
+  private refuse(session: Session, packet: readonly unknown[], error: WireError): void {
+    this.deps.metrics.errorAck(error.code);
+    this.deps.onRefused(session, typeof packet[0] === 'string' ? packet[0] : '', error.code);
+    const ack = packet.at(-1);
+    if (typeof ack === 'function') (ack as AckFunction)({ error });
+    else session.emit('exception', { status: 'error', ...error });
+  }
+
+  /** `realtime:*`: ours, never a handler's. */
+  private request(session: Session, event: string, packet: readonly unknown[]): void {
+    const { data, ack } = payloadOf(packet, 1);
+    const message = this.begin(event, ack);
+    const run = (): void => {
+      if (!session.connection) return;
+      this.deps.requests.handle(session.connection, event, data).then(
+        (value) => message.answer(value),
+        (error: unknown) => this.fail(session, message, error),
+      );
+    };
+    if (!session.whenOpen(run)) this.fail(session, message, TOO_EARLY);
+  }
+
+  private listenerFor(event: string): SocketListener {
+    let listener = this.listeners.get(event);
+    if (!listener) {
+      const dispatch = (session: Session, args: unknown[]): void => this.dispatch(session, event, args);
+      listener = function (this: Socket, ...args) {
+        const session = sessionOf<Session>(this);
+        if (session) dispatch(session, args);
+      };
+      this.listeners.set(event, listener);
+    }
+    return listener;
+  }
+
+  private dispatch(session: Session, event: string, args: unknown[]): void {
+    const { data, ack } = payloadOf(args, 0);
+    const message = this.begin(event, ack);
+    const isAccepted = session.whenOpen(() => {
+      for (const handlers of session.handlers) {
+        for (const handler of handlers) if (handler.message === event) void this.run(session, message, handler, data);
+      }
+    });
+    if (!isAccepted) this.fail(session, message, TOO_EARLY);
+  }
+
+  private async run(session: Session, message: Message, handler: BoundHandler, data: unknown): Promise<void> {
+    try {
+      const result = await handler.callback(data, message.ack);
+      settle({ session, message, isManual: handler.isAckHandledManually === true, metrics: this.deps.metrics }, result);
+    } catch (exception) {
+      settleRejected({ session, message, isManual: false, metrics: this.deps.metrics }, exception);
+    } finally {
+      this.deps.metrics.handled(message.event, (this.deps.clock.now() - message.receivedAt) / 1_000);
+    }
+  }
+
+  private fail(session: Session, message: Message, exception: unknown): void {
+    settleRejected({ session, message, isManual: false, metrics: this.deps.metrics }, exception);
+  }
+
+  private begin(event: string, ack: AckFunction | undefined): Message {
+    const message = new Message(event, ack, this.deps.clock.now(), (answered) => this.inFlight.delete(answered));
+    if (ack) this.inFlight.add(message);
+    return message;
+  }
+}
+
+const TOO_EARLY = {
+  getError: () => ({ code: 'UNAVAILABLE', message: 'The connection is still being set up', retryable: true }),
+};
+
+/** Nest's meaning of the arguments: none is `undefined`, one is itself, several are an array; ours (`$rt`) is taken away. */
+function payloadOf(args: readonly unknown[], from: number): { data: unknown; ack: AckFunction | undefined } {
+  const last = args.at(-1);
+  const ack = typeof last === 'function' ? (last as AckFunction) : undefined;
+  let end = ack ? args.length - 1 : args.length;
+  if (end > from && isEnvelope(args[end - 1])) end -= 1;
+  const count = end - from;
+  return { data: count <= 0 ? undefined : count === 1 ? args[from] : args.slice(from, end), ack };
+}
+
+function isEnvelope(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, '$rt')) return false;
+  return Object.keys(value).length === 1;
+}

@@ -1,0 +1,89 @@
+import type { Server as HttpServer } from 'node:http';
+import { IoAdapter } from '@nestjs/platform-socket.io';
+import { Server, type ServerOptions, type Socket } from 'socket.io';
+import type { Gateways } from './gateways.js';
+import type { Handshake } from './handshake.middleware.js';
+import type { SocketIoLocalSockets } from './local-socket-broadcast.js';
+import type { MessageDispatcher } from './message-dispatcher.js';
+import { watchFailures } from './nest-failures.js';
+import { sessionOf } from './session-of.js';
+import type { BoundHandler, Session } from './session.js';
+import type { UpgradeGuard } from './upgrade-guard.js';
+
+export interface RealtimeAdapterDeps {
+  readonly gateways: Gateways;
+  readonly handshake: Handshake;
+  readonly dispatcher: MessageDispatcher;
+  readonly sockets: SocketIoLocalSockets;
+  readonly upgrades: UpgradeGuard;
+  readonly serverOptions: Partial<ServerOptions>;
+  /** The app's http server; it does not exist yet when the adapter is made. */
+  readonly httpServer: () => HttpServer | undefined;
+  /** The first server is about to be created: this process is a node now. */
+  readonly onFirstServer: () => void;
+  /** Socket.IO's own cluster adapter for each new server, if there is one. */
+  readonly clusterAdapter: () => ServerOptions['adapter'] | undefined;
+}
+
+/**
+ * Nest's WebSocket adapter of this library: makes the Socket.IO servers, and leads every connection and message through
+ * handshake and dispatcher. Does not authenticate, limit or answer by itself.
+ */
+export class RealtimeIoAdapter extends IoAdapter {
+  private hasServer = false;
+
+  constructor(protected readonly deps: RealtimeAdapterDeps) {
+    super();
+    watchFailures();
+    deps.gateways.answerFailures();
+  }
+
+  /** Extend it to change options of all servers; call `super`. */
+  override createIOServer(port: number, options?: ServerOptions): Server {
+    this.begin();
+    const all = {
+      ...this.deps.serverOptions,
+      ...(options?.path === undefined ? {} : { path: options.path }),
+      allowRequest: this.deps.upgrades.allowRequest,
+    } as Partial<ServerOptions>;
+    const adapter = this.deps.clusterAdapter();
+    if (adapter) all.adapter = adapter;
+    const server = port === 0 ? new Server(this.appServer(), all) : new Server(port, all);
+    this.deps.upgrades.protect(server);
+    this.deps.sockets.add(server);
+    this.deps.handshake.install(server);
+    return server;
+  }
+
+  override bindClientConnect(
+    server: { on: (event: string, listener: (socket: Socket) => void) => void },
+    callback: (socket: Socket) => void,
+  ): void {
+    server.on('connection', (socket) => {
+      this.deps.handshake.serve(socket);
+      callback(socket);
+    });
+  }
+
+  override bindMessageHandlers(...[socket, handlers, transform]: Parameters<IoAdapter['bindMessageHandlers']>): void {
+    const session = sessionOf<Session>(socket);
+    if (session) this.deps.dispatcher.bind(session, handlers satisfies readonly BoundHandler[]);
+    else super.bindMessageHandlers(socket, handlers, transform);
+  }
+
+  private begin(): void {
+    if (this.hasServer) return;
+    this.hasServer = true;
+    this.deps.gateways.wrapHooks();
+    this.deps.onFirstServer();
+  }
+
+  private appServer(): HttpServer {
+    const server = this.deps.httpServer();
+    if (!server)
+      throw new Error(
+        'RealtimeModule needs the HTTP server of the app: create it with NestFactory.create(), or give the gateway a port of its own',
+      );
+    return server;
+  }
+}

@@ -1,0 +1,51 @@
+import { WebSocketServer, type ServerOptions as WsServerOptions } from 'ws';
+import type { ServerOptions } from 'socket.io';
+import { boundedParser } from './bounded-parser.js';
+
+/** What the adapter needs of the module's resolved options. */
+export interface SocketServerOptions {
+  readonly path: string;
+  readonly transports: readonly ('websocket' | 'polling')[];
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly maxPayloadBytes: number;
+  /** CORS for polling; browsers do not apply it to WebSockets. */
+  readonly corsOrigins: readonly string[] | boolean;
+  /** The app's other `ServerOptions`. */
+  readonly socketio: Readonly<Record<string, unknown>>;
+}
+
+/** Fragments of one message: a frame costs memory however short it is. */
+const MAX_FRAGMENTS = 64;
+
+/** Engine.IO pins an older `ws` and does not pass `maxFragments`; this one is current and bounded. */
+class BoundedWebSocketServer extends WebSocketServer {
+  constructor(options: WsServerOptions) {
+    super({ ...options, maxFragments: MAX_FRAGMENTS } as WsServerOptions);
+  }
+}
+
+/** Socket.IO's options; ours win over `socketio`, because the library's promises depend on them. */
+export function toServerOptions(options: SocketServerOptions): Partial<ServerOptions> {
+  return {
+    serveClient: false,
+    ...options.socketio,
+    path: options.path,
+    transports: [...options.transports],
+    pingInterval: options.pingIntervalMs,
+    pingTimeout: options.pingTimeoutMs,
+    connectTimeout: options.connectTimeoutMs,
+    maxHttpBufferSize: options.maxPayloadBytes,
+    cors: {
+      origin: Array.isArray(options.corsOrigins)
+        ? [...(options.corsOrigins as string[])]
+        : (options.corsOrigins as boolean),
+      credentials: true,
+    },
+    // Upgrades outside our path belong to others on the same http server.
+    destroyUpgrade: false,
+    wsEngine: BoundedWebSocketServer as unknown as ServerOptions['wsEngine'],
+    parser: boundedParser,
+  };
+}

@@ -1,0 +1,154 @@
+import { AsyncResource } from 'node:async_hooks';
+import type { Socket } from 'socket.io';
+import { Admission } from '../connection/admission.js';
+import type { Connection } from '../connection/connection.js';
+import type { ConnectionLink } from '../connection/connection-link.js';
+import type { ConnectionId, TransportId } from '../core/ids.js';
+import type { Principal } from '../core/principal.js';
+import { RealtimeError } from '../core/realtime-error.js';
+import { mapException } from './exceptions.js';
+import { handshakeOf } from './handshake-of.js';
+import type { Message } from './message.js';
+import { SESSION, type FailureSink } from './session-of.js';
+
+/** What Nest binds for each connection and gateway; the callback already has the client as its first argument. */
+export interface BoundHandler {
+  readonly message: unknown;
+  readonly callback: (data: unknown, ack: ((...values: unknown[]) => void) | undefined) => unknown;
+  readonly isAckHandledManually?: boolean;
+}
+
+/** Messages that may wait for an async `handleConnection`; more are refused. */
+const MAX_WAITING = 64;
+
+/** What ends a session: error reporting is shared by all sessions of an adapter. */
+export type ReportError = (exception: unknown, session: Session, event?: string) => void;
+
+/**
+ * One Socket.IO socket on its way through Nest: the link that the rest of the library writes to, the handlers that Nest
+ * bound, and the messages that wait until every `handleConnection` has settled. Keeps no timer.
+ */
+export class Session implements ConnectionLink, FailureSink {
+  connection: Connection | undefined;
+  readonly handlers: (readonly BoundHandler[])[] = [];
+  /** Subscriptions of Observable answers; created by the first. */
+  streams: Set<{ unsubscribe(): void }> | undefined;
+  /** The app has seen it. */
+  isServed = false;
+  private opening = 0;
+  private waiting: (() => void)[] | undefined;
+
+  constructor(
+    readonly socket: Socket,
+    private readonly report: ReportError,
+  ) {
+    (socket as Socket & { [SESSION]?: Session })[SESSION] = this;
+  }
+
+  get id(): ConnectionId {
+    return this.socket.id as ConnectionId;
+  }
+
+  get transportId(): TransportId {
+    return (this.socket.conn as unknown as { id: TransportId }).id;
+  }
+
+  get namespace(): string {
+    return this.socket.nsp.name;
+  }
+
+  get isOpen(): boolean {
+    return this.socket.conn.readyState === 'open';
+  }
+
+  emit(event: string, ...args: unknown[]): void {
+    this.socket.emit(event, ...args);
+  }
+
+  joinRoom(room: string): void {
+    const joined = this.socket.join(room);
+    if (joined instanceof Promise) joined.catch((error: unknown) => this.report(error, this));
+  }
+
+  leaveRoom(room: string): void {
+    const left = this.socket.leave(room);
+    if (left instanceof Promise) left.catch((error: unknown) => this.report(error, this));
+  }
+
+  closeTransport(): void {
+    this.socket.conn.close();
+  }
+
+  disconnect(): void {
+    this.socket.disconnect();
+  }
+
+  get deferredRefusal(): RealtimeError | undefined {
+    return Admission.deferred(this.socket.request);
+  }
+
+  readHandshake(): ReturnType<typeof handshakeOf> {
+    return handshakeOf(this.socket);
+  }
+
+  showPrincipal(principal: Principal): void {
+    (this.socket.data as { principal?: Principal }).principal = principal;
+  }
+
+  /** Runs a gateway's `handleConnection`; messages wait for it, and its failure ends the connection instead of the process. */
+  async open(handleConnection: () => unknown): Promise<void> {
+    this.opening += 1;
+    try {
+      await handleConnection();
+    } catch (exception) {
+      this.refuseConnection(exception);
+    } finally {
+      this.opening -= 1;
+      if (this.opening === 0) this.resume();
+    }
+  }
+
+  /** Runs `task` now, or after every `handleConnection` has settled; false if too many wait already. */
+  whenOpen(task: () => void): boolean {
+    if (this.opening === 0) {
+      task();
+      return true;
+    }
+    this.waiting ??= [];
+    if (this.waiting.length >= MAX_WAITING) return false;
+    this.waiting.push(AsyncResource.bind(task));
+    return true;
+  }
+
+  fail(message: Message | undefined, exception: unknown): void {
+    const { wire, isUnexpected } = mapException(exception);
+    if (isUnexpected) this.report(exception, this, message?.event);
+    if (message?.ack) message.refuse(wire);
+    else this.emit('exception', { status: 'error', ...wire });
+  }
+
+  /** The socket is gone: nothing waits any more. */
+  end(): void {
+    this.waiting = undefined;
+    for (const stream of this.streams ?? []) stream.unsubscribe();
+    this.streams = undefined;
+  }
+
+  private resume(): void {
+    const waiting = this.waiting;
+    this.waiting = undefined;
+    for (const task of waiting ?? []) if (this.socket.connected) task();
+  }
+
+  private refuseConnection(exception: unknown): void {
+    const { wire, isUnexpected } = mapException(exception);
+    if (isUnexpected) this.report(exception, this, 'handleConnection');
+    this.waiting = undefined;
+    const error = new RealtimeError(wire.code, wire.message, {
+      retryable: wire.retryable,
+      retryAfterMs: wire.retryAfterMs,
+    });
+    if (this.connection) this.connection.end(error);
+    else this.disconnect();
+  }
+}

@@ -1,0 +1,38 @@
+import type { AddressInfo } from 'node:net';
+import { Module, type INestApplication, type ModuleMetadata } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { RealtimeModule, type RealtimeOptions } from 'nestjs-realtime';
+import { TEST_SECRET } from './tokens.js';
+
+export interface TestApp extends AsyncDisposable {
+  readonly app: INestApplication;
+  readonly url: string;
+}
+
+export interface TestAppOptions extends ModuleMetadata {
+  readonly realtime?: Partial<RealtimeOptions>;
+  readonly logger?: false | 'log';
+}
+
+export function testOptions(options: Partial<RealtimeOptions> = {}): RealtimeOptions {
+  return { auth: { jwt: { secret: TEST_SECRET } }, ...options };
+}
+
+/** A Nest app with the module, on a port of the system's choice. */
+export async function bootApp({ realtime, logger, imports = [], ...metadata }: TestAppOptions): Promise<TestApp> {
+  @Module({ imports: [RealtimeModule.forRoot(testOptions(realtime)), ...imports], ...metadata })
+  class TestAppModule {}
+
+  const app = await NestFactory.create(TestAppModule, {
+    abortOnError: false,
+    ...(logger === 'log' ? {} : { logger: false }),
+  });
+  try {
+    await app.listen(0, '127.0.0.1');
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  return { app, url: `http://127.0.0.1:${port}`, [Symbol.asyncDispose]: () => app.close() };
+}
