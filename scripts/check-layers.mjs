@@ -65,7 +65,7 @@ function checkSizes() {
     })) {
       const path = relative(root, join(root, entry.parentPath, entry.name));
       if (!entry.isFile() || !SOURCE_EXTENSIONS.has(extname(path))) continue;
-      if (/(^|\/)(node_modules|dist)\//.test(path) || /\.spec\.(ts|mjs)$/.test(path)) continue;
+      if (/(^|\/)(node_modules|dist)\//.test(path) || /\.(spec|contract)\.(ts|mjs)$/.test(path)) continue;
       files += 1;
       const lines = readFileSync(path, 'utf8').trimEnd().split('\n').length;
       if (lines > MAX_LINES) problems.push(`${path} has ${lines} lines, more than ${MAX_LINES}`);

@@ -12,10 +12,10 @@ import { gatewayScope } from '../core/gateway-scope.js';
 export function httpOnly<T extends object>(enhancer: Type<T>): Type<T> {
   const Base = enhancer as Type<Partial<CanActivate & NestInterceptor & PipeTransform>>;
   // A pipe is not told in which context it runs.
-  if (typeof Base.prototype.transform === 'function') gatewayScope.enable();
+  if (typeof (enhancer.prototype as Partial<PipeTransform>).transform === 'function') gatewayScope.enable();
   class HttpOnly extends Base {
     // Nest passes what the metadata of `Base` asks for.
-    constructor(...dependencies: ConstructorParameters<typeof Base>) {
+    constructor(...dependencies: unknown[]) {
       super(...dependencies);
       wrapMethods(this);
     }
