@@ -62,7 +62,10 @@ export interface PresenceState {
   users?: PresenceUser[];
 }
 
-/** `realtime:presence`: all that changed between version `from` and version `to`, or only the count in a large room. */
+/**
+ * `realtime:presence`: all that changed between version `from` and version `to`, or only the count in a large room.
+ * `from` is the `to` of the diff before on this connection, also when the epoch changes; 0: `join` is the whole list.
+ */
 export interface PresenceDiff {
   room: string;
   epoch: string;

@@ -139,6 +139,18 @@ describe('when changes follow', () => {
     expect(hosted.state()).toMatchObject({ users: [ada] });
   });
 
+  it('answers joins from what it told while it is repaired', async () => {
+    const { clock, hosted, opened, reads } = host();
+    await opened({ version: 1, users: [ada] });
+    void hosted.resync();
+    await reads[1]?.fail();
+    await hosted.open();
+    expect(reads).toHaveLength(2);
+    expect(hosted.state()).toEqual({ epoch: 'e', version: 1, count: 1, users: [ada] });
+    hosted.close();
+    expect(clock.pending).toBe(0);
+  });
+
   it('reads at once when it hears that the store is back', async () => {
     const { clock, hosted, opened, reads } = host();
     await opened({ version: 1, users: [] });

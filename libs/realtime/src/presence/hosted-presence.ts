@@ -64,7 +64,8 @@ export class HostedPresence {
 
   /** To be called when the room's channel is subscribed. Rejects as the store does; may then be called again. */
   open(): Promise<void> {
-    if (this.phase === 'live' || this.phase === 'closed') return Promise.resolve();
+    // Once opened, a room that is being repaired still has what its clients were told.
+    if (this.phase !== 'new' && !this.opening) return Promise.resolve();
     this.opening ??= this.read()
       .then((isWhole) => (isWhole ? undefined : this.resync()))
       .finally(() => (this.opening = undefined));
@@ -83,7 +84,7 @@ export class HostedPresence {
   /** What the room's clients know: for the reply to one who joins now and hears what is emitted from now on. */
   state(): PresenceState {
     if (this.isListed) return this.coalescer.state();
-    return { epoch: this.table.epoch, version: this.table.version, count: Math.max(this.toldCount, 0) };
+    return { epoch: this.table.epoch, version: this.table.version, count: this.toldCount < 0 ? this.count : this.toldCount };
   }
 
   /** Compares with what the store said about the room (`PresenceStore.versions`) and repairs a difference. */
