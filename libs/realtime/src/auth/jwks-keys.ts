@@ -8,6 +8,7 @@ import {
   type JwtAlgorithm,
   type KeySource,
   type VerificationKey,
+  type WantedKey,
 } from './jwt-keys.js';
 import { fetchJson } from './fetch-json.js';
 
@@ -50,13 +51,15 @@ export class JwksKeys implements KeySource {
     private readonly clock: Clock,
   ) {}
 
-  async refresh(): Promise<void> {
+  async refresh(): Promise<boolean> {
     const ageMs = this.fetchedAt === undefined ? Infinity : this.clock.now() - this.fetchedAt.now;
-    if (ageMs < this.options.cacheMs) return;
+    if (ageMs < this.options.cacheMs) return false;
     if (ageMs >= this.options.cacheMs + this.options.staleMs) this.forget();
-    if (this.fetching === undefined && this.clock.now() < this.retryAt) return;
+    if (this.fetching === undefined && this.clock.now() < this.retryAt) return false;
+    const fetchesBefore = this.fetches;
     const fetched = this.fetch();
     await (this.keys.size === 0 ? fetched : this.patiently(fetched));
+    return this.fetches !== fetchesBefore;
   }
 
   holds(key: VerificationKey): boolean {
@@ -64,28 +67,24 @@ export class JwksKeys implements KeySource {
     return false;
   }
 
-  async find(kid: string | undefined, issuedAtMs: number | undefined): Promise<VerificationKey | undefined> {
-    const fetchesBefore = this.fetches;
-    await this.refresh();
+  async find({ kid, issuedAtMs, isJustRead }: WantedKey): Promise<VerificationKey | undefined> {
     if (this.fetchedAt === undefined) throw this.unavailable(this.retryAt);
     const held = this.lookUp(kid);
-    if (held !== undefined || kid === undefined || this.fetches !== fetchesBefore) return held;
-    return this.findUnknown(kid, issuedAtMs);
-  }
-
-  private async findUnknown(kid: string, issuedAtMs: number | undefined): Promise<VerificationKey | undefined> {
+    if (held !== undefined || kid === undefined || isJustRead) return held;
     const fetchesBefore = this.fetches;
-    if (this.fetching !== undefined) await this.fetching;
-    else if (this.clock.now() >= this.unknownKidAt) {
-      this.unknownKidAt = this.clock.now() + UNKNOWN_KID_INTERVAL_MS;
-      await this.fetch();
-    }
+    await this.fetchForUnknown();
     const found = this.lookUp(kid);
     if (found !== undefined || this.fetches !== fetchesBefore) return found;
     // Nobody may ask now. A token older than our list is bad; a younger one may be the first of a new key.
-    const isYounger = (issuedAtMs ?? 0) > (this.fetchedAt?.unix ?? 0) + ISSUER_SKEW_MS;
+    const isYounger = (issuedAtMs ?? 0) > this.fetchedAt.unix + ISSUER_SKEW_MS;
     if (isYounger) throw this.unavailable(this.unknownKidAt);
     return undefined;
+  }
+
+  private async fetchForUnknown(): Promise<void> {
+    if (this.fetching === undefined && this.clock.now() < this.unknownKidAt) return;
+    if (this.fetching === undefined) this.unknownKidAt = this.clock.now() + UNKNOWN_KID_INTERVAL_MS;
+    await this.fetch();
   }
 
   private lookUp(kid: string | undefined): VerificationKey | undefined {

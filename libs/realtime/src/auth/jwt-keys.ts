@@ -29,12 +29,20 @@ export interface VerificationKey {
 
 /** Where the keys come from. `kid` only ever selects from what is held: it is never a path, a query or an address. */
 export interface KeySource {
-  /** Brings the keys up to date if they are older than they may be. Never rejects. */
-  refresh(): Promise<void>;
+  /** Brings the keys up to date if they are older than they may be. Never rejects. True: they were read just now. */
+  refresh(): Promise<boolean>;
   /** Whether tokens of this key still count: verifications are cached no longer than their key lives. */
   holds(key: VerificationKey): boolean;
-  /** Undefined: no such key. Rejects with `UNAVAILABLE` while nobody can say. */
-  find(kid: string | undefined, issuedAtMs: number | undefined): Promise<VerificationKey | undefined>;
+  /** Call `refresh` first. Undefined: no such key. Rejects with `UNAVAILABLE` while nobody can say. */
+  find(wanted: WantedKey): Promise<VerificationKey | undefined>;
+}
+
+export interface WantedKey {
+  readonly kid: string | undefined;
+  /** Unix milliseconds, as the unverified token says. */
+  readonly issuedAtMs: number | undefined;
+  /** What the `refresh` before it said: then reading once more would show nothing new. */
+  readonly isJustRead: boolean;
 }
 
 export function isJwtAlgorithm(value: unknown): value is JwtAlgorithm {
@@ -85,15 +93,15 @@ export class FixedKeys implements KeySource {
     private readonly named: ReadonlyMap<string, VerificationKey> = new Map(),
   ) {}
 
-  refresh(): Promise<void> {
-    return Promise.resolve();
+  refresh(): Promise<boolean> {
+    return Promise.resolve(false);
   }
 
   holds(): boolean {
     return true;
   }
 
-  find(kid: string | undefined): Promise<VerificationKey | undefined> {
+  find({ kid }: WantedKey): Promise<VerificationKey | undefined> {
     return Promise.resolve(this.only ?? (kid === undefined ? undefined : this.named.get(kid)));
   }
 }

@@ -73,12 +73,12 @@ class KeyTokenVerifier implements TokenVerifier {
 
   async verify(token: string): Promise<Claims> {
     const { keys, cache, clock, rules } = this.deps;
-    await keys.refresh();
+    const isJustRead = await keys.refresh();
     const known = cache.get(token, clock.unixNow(), (key) => keys.holds(key));
     if (known !== undefined) return known;
-    const hint = readTokenHint(token);
-    const key = await keys.find(hint.kid, hint.issuedAtMs);
-    if (key === undefined || !key.algorithms.includes(hint.algorithm)) throw unauthorized();
+    const { algorithm, kid, issuedAtMs } = readTokenHint(token);
+    const key = await keys.find({ kid, issuedAtMs, isJustRead });
+    if (key === undefined || !key.algorithms.includes(algorithm)) throw unauthorized();
     const nowMs = clock.unixNow();
     const claims = await this.serviceOf(key).verifyAsync<object>(token, {
       ...verifyOptionsOf(this.deps.jwt, nowMs),
