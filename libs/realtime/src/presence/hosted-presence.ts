@@ -84,7 +84,11 @@ export class HostedPresence {
   /** What the room's clients know: for the reply to one who joins now and hears what is emitted from now on. */
   state(): PresenceState {
     if (this.isListed) return this.coalescer.state();
-    return { epoch: this.table.epoch, version: this.table.version, count: this.toldCount < 0 ? this.count : this.toldCount };
+    return {
+      epoch: this.table.epoch,
+      version: this.table.version,
+      count: this.toldCount < 0 ? this.count : this.toldCount,
+    };
   }
 
   /** Compares with what the store said about the room (`PresenceStore.versions`) and repairs a difference. */
