@@ -9,6 +9,7 @@ import {
 } from '@nestjs/common';
 import type { ExecutionContext, ModuleMetadata } from '@nestjs/common';
 import { APP_GUARD, Reflector } from '@nestjs/core';
+import { RealtimeHealthModule } from 'nestjs-realtime/health';
 import { ChatGateway } from './app/chat.gateway.js';
 import { sessionProvider } from './app/session.js';
 import { HandshakeStrategy } from './app/handshake-auth.js';
@@ -39,44 +40,38 @@ class PrivateController {
 
 const probes = ['health/live', 'health/ready', 'health/startup'];
 
-async function realtimeHealth(): Promise<NonNullable<ModuleMetadata['imports']>> {
-  const { RealtimeHealthModule } = await import('nestjs-realtime/health');
-  return [RealtimeHealthModule.register({ decorators: [Public()] })];
-}
-
 const ours = hosts.filter(({ options }) => options !== undefined);
-const described =
-  ours.length > 0
-    ? describe.each(ours)
-    : describe.skip.each([{ name: 'ours (not there yet)' } as (typeof ours)[number]]);
 
-described('when an app with a global prefix, URI versioning and a refusing global guard runs on $name', (host) => {
-  let running: RunningApp;
+describe.each(ours)(
+  'when an app with a global prefix, URI versioning and a refusing global guard runs on $name',
+  (host) => {
+    let running: RunningApp;
 
-  beforeAll(async () => {
-    const metadata: ModuleMetadata = {
-      imports: await realtimeHealth(),
-      controllers: [PrivateController],
-      providers: [ChatGateway, HandshakeStrategy, sessionProvider, { provide: APP_GUARD, useClass: RefusingGuard }],
-    };
-    running = await start(host, metadata, (app) => {
-      app.setGlobalPrefix('api', { exclude: probes });
-      app.enableVersioning({ type: VersioningType.URI, defaultVersion: '1' });
+    beforeAll(async () => {
+      const metadata: ModuleMetadata = {
+        imports: [RealtimeHealthModule.register({ decorators: [Public()] })],
+        controllers: [PrivateController],
+        providers: [ChatGateway, HandshakeStrategy, sessionProvider, { provide: APP_GUARD, useClass: RefusingGuard }],
+      };
+      running = await start(host, metadata, (app) => {
+        app.setGlobalPrefix('api', { exclude: probes });
+        app.enableVersioning({ type: VersioningType.URI, defaultVersion: '1' });
+      });
     });
-  });
 
-  afterEach(closeClients);
+    afterEach(closeClients);
 
-  afterAll(() => running.app.close());
+    afterAll(() => running.app.close());
 
-  it.each(probes)('answers /%s with 200', async (probe) => {
-    const response = await fetch(`${running.url}/${probe}`);
+    it.each(probes)('answers /%s with 200', async (probe) => {
+      const response = await fetch(`${running.url}/${probe}`);
 
-    expect([response.status, await response.json()]).toEqual([200, expect.objectContaining({ status: 'ok' })]);
-  });
+      expect([response.status, await response.json()]).toEqual([200, expect.objectContaining({ status: 'ok' })]);
+    });
 
-  it('refuses everything else, and serves its gateway', async () => {
-    expect((await fetch(`${running.url}/api/v1/private`)).status).toBe(403);
-    expect(await ask(await connect(running.url), 'header', 'x-absent')).toBe('none');
-  });
-});
+    it('refuses everything else, and serves its gateway', async () => {
+      expect((await fetch(`${running.url}/api/v1/private`)).status).toBe(403);
+      expect(await ask(await connect(running.url), 'header', 'x-absent')).toBe('none');
+    });
+  },
+);

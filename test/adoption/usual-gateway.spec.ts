@@ -30,7 +30,7 @@ describe.each(hosts)('when an app written the usual way runs on $name', (host) =
   it('delivers the event "new message" to a natively joined room through @WebSocketServer', async () => {
     const [ada, bob, eve] = [await connect(running.url), await connect(running.url), await connect(running.url)];
     const overheard = collect(eve, 'new message');
-    expect(await ask(ada, 'join', 'lobby')).toEqual([ada.id, 'lobby']);
+    expect(await ask(ada, 'join', 'lobby')).toEqual(expect.arrayContaining([ada.id, 'lobby']));
     await ask(bob, 'join', 'lobby');
 
     const received = Promise.all([next(ada, 'new message'), next(bob, 'new message')]);

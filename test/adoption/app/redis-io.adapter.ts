@@ -5,7 +5,7 @@ import { createClient } from 'redis';
 
 /** The adapter of Nest's documentation, with a way to end its clients. */
 export class RedisIoAdapter extends IoAdapter {
-  private readonly clients: { destroy(): void }[] = [];
+  private readonly clients: { close(): Promise<void> }[] = [];
   private adapterConstructor: ReturnType<typeof createAdapter> | undefined;
 
   constructor(app: INestApplication) {
@@ -29,6 +29,6 @@ export class RedisIoAdapter extends IoAdapter {
 
   override async dispose(): Promise<void> {
     await super.dispose();
-    for (const client of this.clients.splice(0)) client.destroy();
+    await Promise.all(this.clients.splice(0).map((client) => client.close()));
   }
 }

@@ -29,7 +29,8 @@ export function createRedisAdapter(connection: RedisConnection): RedisAdapterHan
       ? createShardedAdapter(publisher, subscriber, { channelPrefix: key })
       : createAdapter(publisher, subscriber, { key, requestsTimeout: requestsTimeoutMs });
   let isOpen = false;
-  const factory = ((namespace: never) => {
+  // Socket.IO calls it with `new`: it cannot be an arrow function.
+  const factory = function (namespace: never) {
     if (!isOpen) {
       isOpen = true;
       publisher.open();
@@ -41,7 +42,7 @@ export function createRedisAdapter(connection: RedisConnection): RedisAdapterHan
     adapter.fetchSockets = (options: FetchSocketsOptions) =>
       fetchSockets({ ...options, flags: { timeout: requestsTimeoutMs, ...options.flags } });
     return adapter;
-  }) as RedisAdapterFactory;
+  } as RedisAdapterFactory;
   return {
     factory,
     close: () => {
