@@ -102,7 +102,9 @@ function hostOf(text: string, protocol: string): string | undefined {
 }
 
 function isOrigin(entry: string): boolean {
-  return /^https?:/i.test(entry) ? HOST.test(webOrigin(entry)?.host ?? '') : /^[a-z][a-z\d+.-]*:\/\/[\w.-]*$/i.test(entry);
+  return /^https?:/i.test(entry)
+    ? HOST.test(webOrigin(entry)?.host ?? '')
+    : /^[a-z][a-z\d+.-]*:\/\/[\w.-]*$/i.test(entry);
 }
 
 function count(request: OriginRequest, name: string): number {
