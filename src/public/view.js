@@ -27,13 +27,13 @@ function addLine(line) {
 }
 
 export function addNote(text) {
-  addLine(element('li', 'note', text));
+  addLine(element('p', 'note', text));
 }
 
 export function addMessage({ from, text, at, node: via, isMine }) {
   const time = new Date(at).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
   const by = element('span', 'by', element('strong', '', isMine ? 'You' : from), ` ${time} · via ${via}`);
-  addLine(element('li', isMine ? 'message mine' : 'message', by, element('span', 'body', text)));
+  addLine(element('div', isMine ? 'message mine' : 'message', by, element('span', 'body', text)));
   if (!isMine) showTyping(from, 0);
 }
 

@@ -1,0 +1,87 @@
+import type { Browser } from 'playwright-core';
+import { DemoProcess } from './demo-process.js';
+import { COMES_BACK_WITHIN_MS, DemoWindow, launchBrowser, type Look } from './window.js';
+
+const LOOKS: Look[] = [
+  { width: 1280, height: 800, scheme: 'light' },
+  { width: 1280, height: 800, scheme: 'dark' },
+  { width: 390, height: 844, scheme: 'light' },
+  { width: 390, height: 844, scheme: 'dark' },
+];
+
+let browser: Browser;
+let demo: DemoProcess;
+
+beforeAll(async () => {
+  [browser, demo] = await Promise.all([launchBrowser(), DemoProcess.start()]);
+}, 60_000);
+
+afterAll(async () => {
+  await Promise.all([browser?.close(), demo?.stop()]);
+}, 60_000);
+
+async function twoWindows(look: Look): Promise<[DemoWindow, DemoWindow]> {
+  return Promise.all([DemoWindow.open(browser, demo.url, look), DemoWindow.open(browser, demo.url, look)]);
+}
+
+describe.each(LOOKS)('when two windows of $width pixels are open in $scheme', (look) => {
+  const room = `room-${look.width}-${look.scheme}`;
+  let ada: DemoWindow;
+  let bob: DemoWindow;
+
+  beforeAll(async () => {
+    [ada, bob] = await twoWindows(look);
+  }, 60_000);
+
+  afterAll(async () => {
+    await Promise.all([ada.close(), bob.close()]);
+  });
+
+  it('lets two people sign in and see each other arrive', async () => {
+    await ada.screenshot('sign-in');
+    expect(await ada.barriers()).toEqual([]);
+    await ada.signIn('Ada', room);
+    await ada.seesPeople(['Ada']);
+    await bob.signIn('Bob', room);
+    await Promise.all([ada.seesPeople(['Ada', 'Bob']), bob.seesPeople(['Ada', 'Bob'])]);
+    await ada.sees('Bob joined');
+  });
+
+  it('shows messages as text, who is typing, and who waves', async () => {
+    const markup = '<img src=x onerror="document.title = 1"> is only text';
+    for (const [from, text] of [
+      [ada, 'Hello Bob, do you see me?'],
+      [bob, 'Loud and clear.'],
+      [ada, markup],
+    ] as const) {
+      await from.say(text);
+      await Promise.all([ada.sees(text), bob.sees(text)]);
+    }
+    await bob.page.getByLabel('Message', { exact: true }).pressSequentially('I');
+    await ada.sees('Bob is typing…');
+    await bob.page.getByRole('button', { name: 'Wave at Ada' }).click();
+    await ada.sees('Bob waves at you');
+    await ada.screenshot('chat');
+    expect([await ada.barriers(), await ada.fits(), await bob.fits()]).toEqual([[], true, true]);
+  });
+
+  it('says that the connection is lost, and comes back after a restart', async () => {
+    await demo.stop();
+    await Promise.all([ada.sees('Reconnecting'), bob.sees('Reconnecting')]);
+    await ada.screenshot('lost');
+    expect(await ada.barriers()).toEqual([]);
+
+    await demo.start();
+    await Promise.all([ada.sees('Connected', COMES_BACK_WITHIN_MS), bob.sees('Connected', COMES_BACK_WITHIN_MS)]);
+    await Promise.all([ada.seesPeople(['Ada', 'Bob']), bob.seesPeople(['Ada', 'Bob'])]);
+    await bob.say('We are back.');
+    await ada.sees('We are back.');
+  }, 120_000);
+
+  it('sees the other one leave', async () => {
+    await bob.page.getByRole('button', { name: 'Leave' }).click();
+    await ada.sees('Bob left');
+    await ada.seesPeople(['Ada']);
+    expect([ada.errors, bob.errors]).toEqual([[], []]);
+  });
+});

@@ -1,0 +1,97 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import axe from 'axe-core';
+import { chromium, type Browser, type Page } from 'playwright-core';
+
+const ARTEFACTS = join(import.meta.dirname, '../../test-artefacts');
+const FLAGS =
+  '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
+/** A reconnect waits up to 20 s, by design. */
+export const COMES_BACK_WITHIN_MS = 40_000;
+
+export interface Look {
+  readonly width: number;
+  readonly height: number;
+  readonly scheme: 'light' | 'dark';
+}
+
+/** With a fresh profile in a temporary folder. */
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium',
+    args: FLAGS.split(' '),
+  });
+}
+
+/** One browser window of one person on the demo page. */
+export class DemoWindow {
+  /** Uncaught errors of the page's scripts. */
+  readonly errors: string[] = [];
+
+  private constructor(
+    readonly page: Page,
+    private readonly look: Look,
+  ) {
+    page.on('pageerror', (error) => this.errors.push(error.message));
+  }
+
+  static async open(browser: Browser, url: string, look: Look): Promise<DemoWindow> {
+    const { width, height, scheme } = look;
+    const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
+    const window = new DemoWindow(await context.newPage(), look);
+    await window.page.goto(url);
+    return window;
+  }
+
+  async signIn(name: string, room: string): Promise<void> {
+    await this.page.getByLabel('Your name').fill(name);
+    await this.page.getByRole('textbox', { name: 'Room' }).fill(room);
+    await this.page.getByRole('button', { name: 'Join' }).click();
+    await this.sees('Connected');
+  }
+
+  async say(text: string): Promise<void> {
+    await this.page.getByLabel('Message', { exact: true }).fill(text);
+    await this.page.keyboard.press('Enter');
+  }
+
+  async sees(text: string, withinMs = 10_000): Promise<void> {
+    await this.page.getByText(text, { exact: true }).last().waitFor({ timeout: withinMs });
+  }
+
+  /** The list of people, exactly. */
+  async seesPeople(names: readonly string[], withinMs = 10_000): Promise<void> {
+    const wanted = [...names].sort().join();
+    await this.page.waitForFunction(
+      (expected) => {
+        const people = [...document.querySelectorAll('#people .name')].map(({ textContent }) => textContent);
+        return people.sort().join() === expected;
+      },
+      wanted,
+      { timeout: withinMs },
+    );
+  }
+
+  /** What axe calls serious or critical, as one line each. */
+  async barriers(): Promise<string[]> {
+    await this.page.evaluate(axe.source);
+    const { violations } = await this.page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run());
+    return violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+  }
+
+  /** True if nothing has to be scrolled sideways to be read. */
+  fits(): Promise<boolean> {
+    return this.page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth);
+  }
+
+  async screenshot(name: string): Promise<void> {
+    mkdirSync(ARTEFACTS, { recursive: true });
+    await this.page.screenshot({ path: join(ARTEFACTS, `demo-${name}-${this.look.width}-${this.look.scheme}.png`) });
+  }
+
+  close(): Promise<void> {
+    return this.page.context().close();
+  }
+}
