@@ -62,16 +62,20 @@ export class AdapterPublisher {
     return this.#send((client) => client.sPublish(channel, message));
   }
 
-  /** Only `PUBSUB NUMSUB` and `PUBSUB SHARDNUMSUB`: how many nodes there are. Without Redis: this one. */
-  async sendCommand(args: readonly string[]): Promise<unknown> {
-    try {
+  /** Only `PUBSUB NUMSUB` and `PUBSUB SHARDNUMSUB`: how many nodes there are. Without an answer in time: this one. */
+  sendCommand(args: readonly string[]): Promise<unknown> {
+    const { clock, options, metrics } = this.#connection;
+    return new Promise((resolve) => {
+      // Never a rejection: it would end up unhandled in `serverSideEmit`.
+      const giveUp = (): void => {
+        metrics.dropped('adapter-query');
+        resolve(ONLY_US);
+      };
       const client = this.#link.client;
-      if (client !== undefined) return await client.send(undefined, args);
-    } catch {
-      // Counted below. A rejection would end up unhandled in `serverSideEmit`.
-    }
-    this.#connection.metrics.dropped('adapter-query');
-    return ONLY_US;
+      if (client === undefined) return giveUp();
+      const cancel = clock.after(options.adapter.requestsTimeoutMs, giveUp);
+      void client.send(undefined, args).then(resolve, giveUp).finally(cancel);
+    });
   }
 
   #send(publish: (client: NodeRedisClient) => Promise<unknown>): Promise<number> {
