@@ -17,6 +17,7 @@ export { MemoryCommandLog } from '../../libs/realtime/src/memory/memory-command-
 export { MemoryHub } from '../../libs/realtime/src/memory/memory-hub.js';
 export { MemoryNodeLeases } from '../../libs/realtime/src/memory/memory-node-leases.js';
 export { MemoryRateStore } from '../../libs/realtime/src/memory/memory-rate-store.js';
+export { ManualClock } from '../../libs/realtime/src/testing/manual-clock.js';
 export { checkRedisOptions } from '../../libs/realtime/src/redis/check-redis-options.js';
 export { createRedisAdapter } from '../../libs/realtime/src/redis/redis-adapter.js';
 export { RedisBus } from '../../libs/realtime/src/redis/redis-bus.js';
