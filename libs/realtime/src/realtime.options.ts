@@ -72,6 +72,8 @@ export interface ClusterOptions {
   renewMs?: number | undefined;
   /** Milliseconds between looks for dead nodes. @default 2_000 */
   watchMs?: number | undefined;
+  /** Milliseconds until what a dead node left behind is removed for the second and last time. @default 60_000 */
+  sweepAgainMs?: number | undefined;
   /** Milliseconds to wait for other nodes' answers. @default 1_000 */
   requestTimeoutMs?: number | undefined;
 }
@@ -102,6 +104,7 @@ export interface ResolvedRealtimeOptions {
     leaseMs: number;
     renewMs: number;
     watchMs: number;
+    sweepAgainMs: number;
     requestTimeoutMs: number;
   }>;
   readonly socketio: Readonly<Record<string, unknown>>;
@@ -154,6 +157,7 @@ export function resolveRealtimeOptions(options: RealtimeOptions): ResolvedRealti
       leaseMs: cluster.leaseMs ?? 15_000,
       renewMs: cluster.renewMs ?? 5_000,
       watchMs: cluster.watchMs ?? 2_000,
+      sweepAgainMs: cluster.sweepAgainMs ?? 60_000,
       requestTimeoutMs: cluster.requestTimeoutMs ?? 1_000,
     },
     socketio: options.socketio ?? {},

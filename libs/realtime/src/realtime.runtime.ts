@@ -93,6 +93,7 @@ export class RealtimeRuntime {
     this.nodes = new NodeRegistry({
       ...{ leases, clock, nodeId: this.nodeId, onError: (error: unknown) => this.note(error) },
       ...{ leaseMs: cluster.leaseMs, renewMs: cluster.renewMs, watchMs: cluster.watchMs },
+      sweepAgainMs: cluster.sweepAgainMs,
       onLapsed: (incarnation) => this.presence.sweep(incarnation),
       onCommandsTop: (top) => this.follower.onTop(top),
     });
@@ -118,6 +119,7 @@ export class RealtimeRuntime {
       clock,
       nodeId: this.nodeId,
       nodes: this.nodes,
+      timeoutMs: cluster.requestTimeoutMs,
       onError: (error) => this.note(error),
     });
     const clusterCommands = new ClusterCommands({ registry, revocations, membership: this.membership });

@@ -11,6 +11,8 @@ export interface ClusterRequestsOptions {
   nodeId: NodeId;
   /** Who is asked: usually the node registry. */
   nodes: { alive(): Promise<readonly NodeRecord[]>; readonly known: readonly NodeRecord[] };
+  /** Milliseconds to wait for the others' answers. Default 1 000. */
+  timeoutMs?: number | undefined;
   onError(error: unknown): void;
 }
 
@@ -24,7 +26,6 @@ export type RequestHandler = (payload: unknown, from: NodeId) => unknown;
 
 const REQUESTS_CHANNEL = 'requests';
 const answersChannel = (nodeId: string): string => `answers:${nodeId}`;
-const DEADLINE_MS = 1_000;
 
 interface Question {
   readonly answers: Map<NodeId, unknown>;
@@ -84,7 +85,7 @@ export class ClusterRequests implements Lifecycle {
         this.#questions.delete(id);
         resolve(toAnswers(question, question.expected ?? nodes.known));
       };
-      const cancel = clock.after(options.deadlineMs ?? DEADLINE_MS, finish);
+      const cancel = clock.after(options.deadlineMs ?? this.#options.timeoutMs ?? 1_000, finish);
       const question: Question = {
         answers: new Map(),
         failed: new Set(),
