@@ -57,6 +57,7 @@ describe.each(LOOKS)('when two windows of $width pixels are open in $scheme', (l
       await from.say(text);
       await Promise.all([ada.sees(text), bob.sees(text)]);
     }
+    expect(await bob.page.title()).toBe('nestjs-realtime demo');
     await bob.page.getByLabel('Message', { exact: true }).pressSequentially('I');
     await ada.sees('Bob is typing…');
     await bob.page.getByRole('button', { name: 'Wave at Ada' }).click();
