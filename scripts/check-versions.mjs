@@ -59,7 +59,19 @@ const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
 const problems = [];
 const seen = Object.fromEntries(Object.keys(FLOORS).map((name) => [name, 0]));
 
+/** Where Node would look for a package that `path` asks for. */
+function isLocked(path, name) {
+  const parents = path.split('/node_modules/');
+  for (let depth = parents.length; depth >= 1; depth -= 1)
+    if (Object.hasOwn(lock.packages, `${parents.slice(0, depth).join('/node_modules/')}/node_modules/${name}`))
+      return true;
+  return Object.hasOwn(lock.packages, `node_modules/${name}`);
+}
+
 for (const [path, entry] of Object.entries(lock.packages)) {
+  // `npm install` skips a platform's package that its registry does not have; `npm ci` then refuses the whole file.
+  for (const name of Object.keys(entry.optionalDependencies ?? {}))
+    if (!isLocked(path, name)) problems.push(`${path} wants ${name}, which the lock file lacks: npm ci would fail`);
   // Hosts in a lock file tie everybody to one registry; local links (`libs/realtime`) have none.
   if (/^\w+:\/\//.test(entry.resolved ?? '')) problems.push(`${path} names a host in "resolved"`);
   const name = path.split('node_modules/').at(-1);
