@@ -33,15 +33,16 @@ async function worldOf(nodes: ClusterBus[], rest: AsyncDisposable[]): Promise<Wo
 }
 
 /** Collects payloads; `until(marker)` resolves with everything that came before the marker. */
-function inbox(): { listen: (payload: string) => void; until(marker: string): Promise<string[]> } {
+function inbox() {
   const seen: string[] = [];
   const waiting = new Map<string, () => void>();
   return {
-    listen: (payload) => {
+    seen,
+    listen: (payload: string): void => {
       seen.push(payload);
       waiting.get(payload)?.();
     },
-    until: async (marker) => {
+    until: async (marker: string): Promise<string[]> => {
       if (!seen.includes(marker)) await new Promise<void>((resolve) => waiting.set(marker, resolve));
       return seen.slice(0, seen.indexOf(marker));
     },
@@ -112,7 +113,7 @@ describe.each(Object.entries(implementations))('the %s cluster bus', (name, crea
     await nodes[0].subscribe('gone', again.listen);
     await nodes[1].publish('gone', 'found');
     expect(await again.until('found')).toEqual([]);
-    await expect(Promise.race([box.until('lost').then(() => 'got it'), 'nothing'])).resolves.toBe('nothing');
+    expect(box.seen).toEqual([]);
   });
 
   it('survives subscribe and unsubscribe of one channel in one turn', async () => {

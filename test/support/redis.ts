@@ -13,7 +13,10 @@ export interface RedisServerOptions {
   args?: readonly string[];
 }
 
-export type TestRedisClient = ReturnType<typeof createClient>;
+// A test that kills the server must not wait for its client.
+const createTestClient = (url: string) => createClient({ url, socket: { reconnectStrategy: () => 50 } });
+
+export type TestRedisClient = ReturnType<typeof createTestClient>;
 
 export interface TestRedis extends AsyncDisposable {
   readonly url: string;
@@ -78,7 +81,7 @@ class ClientPool {
   }
 
   async connect(): Promise<TestRedisClient> {
-    const client = createClient({ url: this.#url, socket: { reconnectStrategy: () => 50 } }) as TestRedisClient;
+    const client = createTestClient(this.#url);
     // A test that kills the server expects these; what matters is asserted on the code under test.
     client.on('error', () => undefined);
     this.#clients.push(client);

@@ -87,7 +87,7 @@ export class AdapterSubscriber {
   async #remove(kind: Subscription['kind'], channels: string | string[], listener?: BufferListener): Promise<void> {
     const all = [channels].flat().map((channel) => {
       const subscription = this.#subscriptions.get(`${kind} ${channel}`);
-      if (subscription === undefined) return undefined;
+      if (subscription === undefined) return Promise.resolve();
       if (listener === undefined) subscription.listeners.clear();
       else subscription.listeners.delete(listener);
       return this.#reconcile(subscription);

@@ -102,13 +102,15 @@ function standaloneClient(options: ResolvedRedisOptions): WireClient {
     send: (_key, args) => client.sendCommand([...args]),
     subscribe: (channels, listener) => client.subscribe([...channels], listener),
     unsubscribe: (channels) => client.unsubscribe([...channels]),
-    raw: client as unknown as NodeRedisClient,
+    raw: client,
     onChange: (listener) => {
       client.on('ready', () => listener(true));
       client.on('error', (error: Error) => listener(client.isReady, error));
       client.on('end', () => listener(false));
     },
-    destroy: () => client.isOpen && client.destroy(),
+    destroy: () => {
+      if (client.isOpen) client.destroy();
+    },
   };
 }
 
@@ -138,12 +140,14 @@ function sentinelClient(
     send: (_key, args) => client.sendCommand(false, [...args]),
     subscribe: (channels, listener) => client.subscribe([...channels], listener),
     unsubscribe: (channels) => client.unsubscribe([...channels]),
-    raw: client as unknown as NodeRedisClient,
+    raw: client,
     onChange: (listener) => {
       client.on('ready', () => listener(true));
       client.on('error', (error: Error) => listener(client.isReady, error));
     },
-    destroy: () => client.isOpen && client.destroy(),
+    destroy: () => {
+      if (client.isOpen) client.destroy().catch(() => undefined);
+    },
   };
 }
 
@@ -158,11 +162,13 @@ function clusterClient(
     send: (key, args) => client.sendCommand(key, false, [...args]),
     subscribe: (channels, listener) => client.subscribe([...channels], listener),
     unsubscribe: (channels) => client.unsubscribe([...channels]),
-    raw: client as unknown as NodeRedisClient,
+    raw: client,
     onChange: (listener) => {
       client.on('connect', () => listener(true));
       client.on('error', (error: Error) => listener(client.isOpen, error));
     },
-    destroy: () => client.isOpen && client.destroy(),
+    destroy: () => {
+      if (client.isOpen) client.destroy();
+    },
   };
 }

@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createClient } from 'redis';
+import { RedisConnection, type RedisOptions } from '../support/engines.js';
+import { eventually } from '../support/eventually.js';
+import { startRedis } from '../support/redis.js';
+
+const TIMES = { probeIntervalMs: 100, probeTimeoutMs: 300, commandTimeoutMs: 1_000, connectTimeoutMs: 500 };
+const quiet = { log: () => undefined, warn: () => undefined, error: () => undefined };
+
+function connect(options: RedisOptions): RedisConnection & AsyncDisposable {
+  const connection = new RedisConnection({ ...TIMES, ...options }, { logger: quiet });
+  return Object.assign(connection, { [Symbol.asyncDispose]: () => connection.close() });
+}
+
+function script(lua: string) {
+  return { name: 'test', lua, sha1: createHash('sha1').update(lua).digest('hex') };
+}
+
+const push = script("return redis.call('RPUSH', KEYS[1], ARGV[1])");
+
+describe('when a script runs', () => {
+  it('keeps the order of a turn, the first call and other commands included', async () => {
+    await using redis = await startRedis();
+    await using connection = connect({ url: redis.url });
+    const calls = ['1', '2', '3'].flatMap((n) => [
+      connection.run(push, ['{k}'], [`s${n}`]),
+      connection.command('RPUSH', '{k}', `c${n}`),
+    ]);
+    await Promise.all(calls);
+    await expect(connection.command('LRANGE', '{k}', '0', '-1')).resolves.toEqual(['s1', 'c1', 's2', 'c2', 's3', 'c3']);
+  });
+
+  it('is sent again when the server has forgotten it', async () => {
+    await using redis = await startRedis();
+    await using connection = connect({ url: redis.url });
+    await connection.run(push, ['{k}'], ['a']);
+    await connection.command('SCRIPT', 'FLUSH');
+    await expect(connection.run(push, ['{k}'], ['b'])).resolves.toBe(2);
+    await redis.restart();
+    await eventually(() => expect(connection.isUp).toBe(true));
+    await expect(connection.run(push, ['{k}'], ['c'])).resolves.toBe(1);
+  });
+
+  it('rejects with INTERNAL when it is wrong, and keeps the cause for the log', async () => {
+    await using redis = await startRedis();
+    await using connection = connect({ url: redis.url });
+    const failed = connection.run(script("return redis.call('NOPE')"), ['k'], []);
+    await expect(failed).rejects.toMatchObject({ code: 'INTERNAL', cause: expect.any(Error) });
+    await expect(failed).rejects.not.toMatchObject({ message: expect.stringContaining('NOPE') });
+  });
+});
+
+describe('when Redis is full', () => {
+  it('rejects writes with UNAVAILABLE and says that nothing was written', async () => {
+    await using redis = await startRedis({ args: ['--maxmemory', '1', '--maxmemory-policy', 'noeviction'] });
+    await using connection = connect({ url: redis.url });
+    await expect(connection.command('SET', 'k', 'v')).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+      maybeWritten: false,
+    });
+  });
+});
+
+describe('when the answer is lost', () => {
+  it('rejects within the deadline and says that it may have been carried out', async () => {
+    await using redis = await startRedis();
+    await using connection = connect({ url: redis.url });
+    await connection.ready();
+    redis.pause();
+    const calledAt = performance.now();
+    await expect(connection.command('SET', 'k', 'v')).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      maybeWritten: true,
+    });
+    expect(performance.now() - calledAt).toBeLessThan(TIMES.commandTimeoutMs + 300);
+    redis.resume();
+  });
+});
+
+describe('when Redis rejects every connection at once', () => {
+  it('backs off: the event loop stays free and attempts stay few', async () => {
+    await using redis = await startRedis();
+    await redis.stop();
+    await using connection = connect({ url: redis.url });
+    await connection.ready();
+    let turns = 0;
+    let slowestMs = 0;
+    const endsAt = performance.now() + 500;
+    for (let last = performance.now(); last < endsAt; turns += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      const now = performance.now();
+      slowestMs = Math.max(slowestMs, now - last);
+      last = now;
+    }
+    expect(turns).toBeGreaterThan(500);
+    expect(slowestMs).toBeLessThan(250);
+  });
+});
+
+describe('when it is closed', () => {
+  it('refuses what waits and what comes later, twice without harm', async () => {
+    await using redis = await startRedis();
+    await redis.stop();
+    await using connection = connect({ url: redis.url });
+    const waiting = connection.command('PING');
+    const refused = expect(waiting).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await connection.close();
+    await connection.close();
+    await refused;
+    await expect(connection.command('PING')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await connection.ready();
+  });
+});
+
+describe('when the address is given in other ways', () => {
+  it("takes the settings of the app's own client and leaves it alone", async () => {
+    await using redis = await startRedis();
+    const client = createClient({ url: redis.url });
+    await using connection = connect({ client });
+    await expect(connection.command('PING')).resolves.toBe('PONG');
+    expect(client.isOpen).toBe(false);
+  });
+
+  it('connects through a Unix socket', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'rt-redis-'));
+    const path = join(folder, 'redis.sock');
+    await using redis = await startRedis({ args: ['--unixsocket', path] });
+    await using byPath = connect({ socket: { path } });
+    await using byUrl = connect({ url: `unix://${path}` });
+    await expect(byPath.command('PING')).resolves.toBe('PONG');
+    await expect(byUrl.command('PING')).resolves.toBe('PONG');
+    expect(redis.port).toBeGreaterThan(0);
+    rmSync(folder, { recursive: true });
+  });
+
+  it('prefers the given user, password and database to those of the url', async () => {
+    await using redis = await startRedis();
+    const admin = await redis.client();
+    await admin.sendCommand(['ACL', 'SETUSER', 'ada', 'on', '>p@ss/w', '+@all', '~*', '&*']);
+    const url = redis.url.replace('//', '//nobody:wrong@');
+    await using connection = connect({ url, username: 'ada', password: 'p@ss/w', database: 3 });
+    await connection.command('SET', 'k', 'v');
+    await admin.sendCommand(['SELECT', '3']);
+    await expect(admin.sendCommand(['GET', 'k'])).resolves.toBe('v');
+  });
+});
