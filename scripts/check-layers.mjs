@@ -5,7 +5,7 @@ import { cruise } from 'dependency-cruiser';
 import extractTSConfig from 'dependency-cruiser/config-utl/extract-ts-config';
 import config, { ALIASES, LAYERS } from '../.dependency-cruiser.mjs';
 
-const MODULE_FLOOR = 20;
+const MODULE_FLOOR = 200;
 const MAX_LINES = 300;
 const SOURCE_EXTENSIONS = new Set(['.ts', '.mjs', '.js', '.cjs', '.lua']);
 
