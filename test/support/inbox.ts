@@ -87,7 +87,11 @@ export function stockClient(url: string, options: ClientOptions = {}): StockClie
 /** As `stockClient`, resolved when it is connected; rejects with the refusal. */
 export async function connectedClient(url: string, options: ClientOptions = {}): Promise<StockClient> {
   const client = stockClient(url, options);
-  const first = await client.inbox.next(({ event }) => event === 'connect' || event === 'connect_error');
+  const isSettled: Predicate = ({ event }) => event === 'connect' || event === 'connect_error';
+  const first = await client.inbox.next(isSettled).catch((error: unknown) => {
+    client.socket.close();
+    throw error;
+  });
   if (first.event === 'connect') return client;
   client.socket.close();
   throw first.args[0];

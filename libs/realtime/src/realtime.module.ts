@@ -53,14 +53,29 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<RealtimeOption
           options: resolved,
           engine: await createEngine(resolved, deps),
         });
-        await runtime.connect();
+        try {
+          await runtime.connect();
+        } catch (error) {
+          await runtime.close();
+          throw error;
+        }
         return runtime;
       },
     },
     {
       provide: INSTALLED,
       inject: [ApplicationConfig, HttpAdapterHost, ModulesContainer, RealtimeRuntime],
-      useFactory: installAdapter,
+      // Nest gives nobody an app to close when a factory throws: what was connected has to end here.
+      useFactory: async (
+        ...[config, host, modules, runtime]: Parameters<typeof installAdapter>
+      ): Promise<InstalledAdapter> => {
+        try {
+          return installAdapter(config, host, modules, runtime);
+        } catch (error) {
+          await runtime.close();
+          throw error;
+        }
+      },
     },
     { provide: RoomManager, inject: [RealtimeRuntime], useFactory: (runtime: RealtimeRuntime) => runtime.rooms },
     { provide: RealtimeService, inject: [RealtimeRuntime], useFactory: (runtime: RealtimeRuntime) => runtime.service },

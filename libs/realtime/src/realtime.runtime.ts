@@ -25,6 +25,8 @@ import type { Engine } from './realtime.engine.js';
 import type { ErrorContext, ResolvedRealtimeOptions } from './realtime.options.js';
 import { HostedRooms } from './rooms/hosted-rooms.js';
 import { MemberQueries } from './rooms/member-queries.js';
+import { PositionCheck } from './rooms/position-check.js';
+import { RoomBroadcast } from './rooms/room-broadcast.js';
 import { RoomManager } from './rooms/room-manager.js';
 import { RoomMembership } from './rooms/room-membership.js';
 import { RoomPolicies } from './rooms/room-policies.js';
@@ -40,6 +42,8 @@ export interface RuntimeDeps {
 
 /** Revocations that can hit no token any more are forgotten this often, in milliseconds. */
 const PRUNE_MS = 60_000;
+/** Hosted rooms are compared with the store this often, in milliseconds (as Centrifugo does). */
+const POSITION_CHECK_MS = 40_000;
 /** Milliseconds that a lease outlives the leave grace at shutdown, so that who comes back elsewhere has not left. */
 const LEASE_SLACK_MS = 2_000;
 
@@ -86,7 +90,8 @@ export class RealtimeRuntime {
     const { options, engine, clock, metrics } = deps;
     const { bus, leases, commands, presence: store } = engine;
     const { limits, cluster } = options;
-    const { registry, policies, revocations, sockets } = this;
+    const { registry, policies, revocations } = this;
+    const sockets = new RoomBroadcast(registry, this.sockets);
     this.nodeId = cluster.nodeId as NodeId;
     this.lag = new EventLoopLag(clock);
     this.transportLimits = new TransportLimits(limits, clock);
@@ -147,7 +152,7 @@ export class RealtimeRuntime {
     this.expiry = new ExpiryWatch({ clock, refreshLeadMs, expiryGraceMs, onError: (error) => this.report(error) });
     this.flow = new ConnectionFlow({
       ...{ authenticator, revocations, registry, metrics, clock, expiry: this.expiry, membership: this.membership },
-      slots: new TransportSlots(this.presence, commands, limits.transportsPerUser, metrics),
+      slots: new TransportSlots(this.presence, commands, limits.transportsPerUser, metrics, () => bus.state === 'up'),
       flood: {
         rate: { perSecond: limits.messagesPerSecond, burst: limits.burst },
         abuse: abuseLimit(limits.abuse),
@@ -229,11 +234,17 @@ export class RealtimeRuntime {
         this.revocations.prune(this.deps.clock.unixNow(), this.deps.options.auth.maxTokenLifeMs),
       ),
     );
+    const positions = new PositionCheck({
+      store: this.deps.engine.presence,
+      hosted: this.hosted,
+      presence: this.presence,
+      onError: (error) => this.note(error),
+    });
+    this.stops.push(this.deps.clock.every(POSITION_CHECK_MS, () => void positions.run()));
     await this.connect();
-    const loaded = this.follower.ready();
-    await this.nodes.start();
+    const joined = Promise.all([this.follower.ready(), this.nodes.start()]);
     // Without Redis the node serves what it can; revocations end connections as soon as the log can be read.
-    if (bus.state === 'up') await Promise.all([loaded, this.clusterRequests.ready()]);
+    if (bus.state === 'up') await Promise.all([joined, this.clusterRequests.ready()]);
     this.isStarted = true;
   }
 
@@ -257,6 +268,8 @@ export class RealtimeRuntime {
     for (const stop of this.stops.splice(0)) stop();
     this.expiry.close();
     this.lag.close();
+    // What cannot be said to an engine that is away must not hold up the exit: its lease runs out by itself.
+    if (this.deps.engine.bus.state !== 'up') await this.deps.engine.close();
     await this.hosted.close();
     await this.presence.close();
     await this.nodes.close(this.deps.options.presence.leaveGraceMs + LEASE_SLACK_MS);

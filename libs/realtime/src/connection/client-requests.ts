@@ -5,6 +5,7 @@ import { RealtimeError } from '../core/realtime-error.js';
 import type { NodePresence } from '../presence/node-presence.js';
 import type { PresenceStore } from '../presence/presence-store.js';
 import type { HostedRooms } from '../rooms/hosted-rooms.js';
+import { isUserRoom } from '../rooms/room-broadcast.js';
 import type { RoomManager } from '../rooms/room-manager.js';
 import type { RoomMembership } from '../rooms/room-membership.js';
 import type { RoomPolicies } from '../rooms/room-policies.js';
@@ -83,7 +84,7 @@ export class ClientRequests {
 
   private async leave(connection: Connection, data: unknown): Promise<null> {
     const room = readText(data, 'room');
-    if (room.startsWith('user/')) throw new RealtimeError('FORBIDDEN');
+    if (isUserRoom(room)) throw new RealtimeError('FORBIDDEN');
     await this.deps.membership.leave(connection, room);
     return null;
   }

@@ -24,6 +24,8 @@ export class TransportSlots {
     private readonly commands: CommandLog,
     private readonly options: TransportSlotsOptions,
     private readonly metrics: RealtimeMetrics,
+    /** False: the engine is away, and nobody should wait for it. */
+    private readonly isEngineUp: () => boolean,
   ) {}
 
   /** @throws RealtimeError `LIMIT_EXCEEDED` if the user has too many transports already. */
@@ -51,7 +53,7 @@ export class TransportSlots {
   private async enter(connection: Connection): Promise<void> {
     const { principal, link, device } = connection;
     const { max, onFull, whenUnavailable } = this.options;
-    const result = await this.presence.enter(
+    const entered = this.presence.enter(
       userRoom(principal.id),
       { userId: principal.id, connectionId: link.transportId, device },
       {
@@ -61,6 +63,11 @@ export class TransportSlots {
         whenUnavailable: whenUnavailable === 'allow' ? 'keep' : 'refuse',
       },
     );
+    if (!this.isEngineUp() && whenUnavailable === 'allow') {
+      entered.catch(() => this.metrics.dropped('presence-enter'));
+      return this.metrics.dropped('user-limit-unchecked');
+    }
+    const result = await entered;
     if (result.status === 'full') throw new RealtimeError('LIMIT_EXCEEDED', `At most ${max} connections for a user`);
     if (result.status === 'kept') return this.metrics.dropped('user-limit-unchecked');
     for (const { connectionId } of result.evicted) this.evict(connectionId);

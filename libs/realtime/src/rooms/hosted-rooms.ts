@@ -52,6 +52,15 @@ export class HostedRooms {
     return this.rooms.size;
   }
 
+  /** False: the bus is away, and a subscription will not be confirmed soon. */
+  get isReachable(): boolean {
+    return this.deps.bus.state === 'up';
+  }
+
+  names(): string[] {
+    return [...this.rooms.keys()];
+  }
+
   find(room: string): HostedRoom | undefined {
     return this.rooms.get(room);
   }

@@ -6,6 +6,7 @@ import type { HostedRooms } from './hosted-rooms.js';
 import { enterTracked, isTracked } from './room-entry.js';
 import type { RoomMember } from './room-member.js';
 import { askToJoin, type PolicyMatch, type RoomPolicies } from './room-policies.js';
+import { isUserRoom } from './room-broadcast.js';
 import type { RoomRegistry } from './room-registry.js';
 
 export interface RoomMembershipDeps {
@@ -41,7 +42,7 @@ export class RoomMembership {
       const room = this.checkName(request.room);
       if (room === userRoom(member.principal.id) && !member.principal.isAnonymous) return { room };
       const match = this.deps.policies.match(room);
-      if (!match || room.startsWith('user/')) throw new RealtimeError('FORBIDDEN');
+      if (!match || isUserRoom(room)) throw new RealtimeError('FORBIDDEN');
       const { principal, link } = member;
       const context = { principal, room, params: match.params, namespace: link.namespace, connectionId: link.id };
       const decision = await askToJoin(match, { ...context, meta: request.meta });
@@ -83,8 +84,8 @@ export class RoomMembership {
   async enterUserRoom(member: RoomMember): Promise<void> {
     const room = userRoom(member.principal.id);
     const active = this.deps.hosted.hold(room).catch(() => undefined);
-    if (this.deps.registry.isRegistered(member) && this.deps.registry.add(member, room)) member.link.joinRoom(room);
-    await active;
+    if (this.deps.registry.isRegistered(member)) this.deps.registry.add(member, room);
+    if (this.deps.hosted.isReachable) await active;
     this.deps.hosted.release(room, { isHold: true });
   }
 
