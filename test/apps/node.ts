@@ -1,0 +1,77 @@
+/**
+ * One node of a test cluster, as a process of its own: `node dist/test-apps/node.js` with the module's options as JSON in
+ * `REALTIME_TEST_NODE`. Commands and answers go over the parent's IPC channel (`operations.ts`), and so does every
+ * `PresenceService.changes` event.
+ */
+import 'reflect-metadata';
+import type { AddressInfo } from 'node:net';
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import {
+  CurrentPrincipal,
+  PresenceService,
+  RealtimeModule,
+  RoomManager,
+  RoomPolicy,
+  type CanJoin,
+  type Principal,
+  type RealtimeOptions,
+} from 'nestjs-realtime';
+import { RealtimeHealthModule } from 'nestjs-realtime/health';
+import { createOperations, type NodeMessage, type NodeRequest } from './operations.js';
+
+@RoomPolicy('chat/:id', { presence: true })
+class ChatRoomPolicy implements CanJoin {
+  canJoin(): boolean {
+    return true;
+  }
+}
+
+@WebSocketGateway({ namespace: 'chat' })
+class ChatGateway {
+  constructor(private readonly rooms: RoomManager) {}
+
+  @SubscribeMessage('message.send')
+  send(@MessageBody() body: { room: string; text: string }, @CurrentPrincipal() me: Principal) {
+    return this.rooms.publish(body.room, 'message', { from: me.id, text: body.text });
+  }
+}
+
+function tell(message: NodeMessage): void {
+  process.send?.(message);
+}
+
+async function main(): Promise<void> {
+  const options = JSON.parse(process.env['REALTIME_TEST_NODE'] ?? '{}') as RealtimeOptions;
+
+  @Module({
+    imports: [RealtimeModule.forRoot(options), RealtimeHealthModule.register()],
+    providers: [ChatGateway, ChatRoomPolicy],
+  })
+  class NodeModule {}
+
+  const app = await NestFactory.create(NodeModule, { logger: ['warn', 'error', 'fatal'] });
+  app.enableShutdownHooks();
+  app
+    .get(PresenceService)
+    .changes.subscribe(({ type, room, user }) => tell({ kind: 'change', type, room, userId: user.id }));
+  const operations = createOperations(app);
+  process.on('message', (request: NodeRequest) => void answer(operations, request));
+  await app.listen(0, '127.0.0.1');
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  tell({ kind: 'listening', url: `http://127.0.0.1:${port}` });
+}
+
+async function answer(operations: ReturnType<typeof createOperations>, request: NodeRequest): Promise<void> {
+  const { id, operation, args } = request;
+  try {
+    const run = operations[operation] as (...args: readonly unknown[]) => unknown;
+    tell({ kind: 'answer', id, value: await run(...args) });
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    tell({ kind: 'answer', id, error: { code, message } });
+  }
+}
+
+await main();

@@ -1,0 +1,249 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { RealtimeOptions } from 'nestjs-realtime';
+import type { NodeMessage, NodeOperations, NodeRequest } from '../apps/operations.js';
+import { testOptions } from './app.js';
+import { scaled } from './scale.js';
+
+/**
+ * A cluster of real processes on one real Redis. A node that ends by itself, or says that it left a rejection unhandled,
+ * fails the test at the latest when the cluster is disposed of.
+ */
+export interface Cluster extends AsyncDisposable {
+  readonly nodes: readonly ClusterNode[];
+  /** `PresenceService.changes` of all nodes, killed ones too, in the order of arrival. */
+  readonly changes: readonly PresenceChangeSeen[];
+  /** Starts one more node. */
+  add(options?: Partial<RealtimeOptions>): Promise<ClusterNode>;
+  /** Resolves when all changes that live nodes told before have arrived here. */
+  settled(): Promise<void>;
+}
+
+export interface ClusterSettings {
+  readonly redisUrl: string;
+  readonly keyPrefix: string;
+  /** For every node; `redis` is added to what `redisUrl` and `keyPrefix` make. */
+  readonly options?: Partial<RealtimeOptions>;
+}
+
+export interface PresenceChangeSeen {
+  readonly node: string;
+  readonly type: string;
+  readonly room: string;
+  readonly userId: string;
+}
+
+type Operation = keyof NodeOperations;
+
+/** The timers of design.md, scaled. What waits for the reconnect backoff, which does not scale, keeps its length. */
+export function scaledOptions(): Partial<RealtimeOptions> {
+  return {
+    cluster: {
+      leaseMs: scaled(15_000),
+      renewMs: scaled(5_000),
+      watchMs: scaled(2_000),
+      sweepAgainMs: scaled(60_000),
+    },
+    presence: { leaveGraceMs: scaled(5_000) },
+  };
+}
+
+/** Options of `redis` that belong to `scaledOptions`. */
+export function scaledProbes(): { probeIntervalMs: number; probeTimeoutMs: number } {
+  return { probeIntervalMs: scaled(2_000), probeTimeoutMs: scaled(4_000) };
+}
+
+export async function bootCluster(size: number, settings: ClusterSettings): Promise<Cluster> {
+  const cluster = new ProcessCluster(settings);
+  try {
+    await Promise.all(Array.from({ length: size }, () => cluster.add()));
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]().catch(() => undefined);
+    throw error;
+  }
+  return cluster;
+}
+
+class ProcessCluster implements Cluster {
+  readonly nodes: ClusterNode[] = [];
+  readonly changes: PresenceChangeSeen[] = [];
+  private started = 0;
+
+  constructor(private readonly settings: ClusterSettings) {}
+
+  async add(options: Partial<RealtimeOptions> = {}): Promise<ClusterNode> {
+    const { redisUrl, keyPrefix } = this.settings;
+    const id = `node-${(this.started += 1)}`;
+    const common = { ...this.settings.options, ...options };
+    const realtime = testOptions({
+      ...common,
+      redis: { url: redisUrl, keyPrefix, ...common.redis },
+      cluster: { ...common.cluster, nodeId: id },
+    });
+    const node = new ClusterNode(id, realtime, (change) => this.changes.push({ node: id, ...change }));
+    this.nodes.push(node);
+    this.nodes.sort((a, b) => a.id.localeCompare(b.id));
+    await node.listening();
+    return node;
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.nodes.filter((node) => node.isRunning).map((node) => node.call('fence')));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const failures = (await Promise.all(this.nodes.map((node) => node.end()))).filter((failure) => failure !== '');
+    if (failures.length > 0) throw new Error(failures.join('\n\n'));
+  }
+}
+
+const ENTRY = join(import.meta.dirname, '../../dist/test-apps/node.js');
+const STARTS_WITHIN_MS = 30_000;
+const ANSWERS_WITHIN_MS = 10_000;
+const ENDS_WITHIN_MS = 10_000;
+const SUSPECT = /unhandled|uncaught|DeprecationWarning|MaxListenersExceeded/i;
+
+const running = new Set<ChildProcess>();
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
+interface Question {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+export class ClusterNode {
+  url = '';
+  private readonly child: ChildProcess;
+  private readonly exited: Promise<unknown>;
+  private readonly questions = new Map<number, Question>();
+  private asked = 0;
+  private output = '';
+  private isExpectedToEnd = false;
+  private onListening: () => void = () => undefined;
+
+  constructor(
+    readonly id: string,
+    options: RealtimeOptions,
+    private readonly onChange: (change: Omit<PresenceChangeSeen, 'node'>) => void,
+  ) {
+    if (!existsSync(ENTRY)) throw new Error('The test nodes are not built: run `npm run build`, or `npm test`.');
+    this.child = spawn(process.execPath, [ENTRY], {
+      env: { PATH: process.env['PATH'], NO_COLOR: '1', REALTIME_TEST_NODE: JSON.stringify(options) },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    running.add(this.child);
+    const collect = (chunk: Buffer): void => void (this.output = (this.output + chunk.toString()).slice(-20_000));
+    this.child.stdout?.on('data', collect);
+    this.child.stderr?.on('data', collect);
+    this.child.on('message', (message) => this.receive(message as NodeMessage));
+    this.exited = once(this.child, 'exit').then(() => this.ended());
+  }
+
+  get isRunning(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** What the process printed. */
+  get log(): string {
+    return this.output;
+  }
+
+  async listening(): Promise<void> {
+    const listening = new Promise<void>((resolve) => (this.onListening = resolve));
+    await this.inTime(
+      Promise.race([listening, this.exited.then(() => Promise.reject(this.failure('ended at boot')))]),
+      STARTS_WITHIN_MS,
+      'listen',
+    );
+  }
+
+  call<Name extends Operation>(
+    operation: Name,
+    ...args: Parameters<NodeOperations[Name]>
+  ): Promise<Awaited<ReturnType<NodeOperations[Name]>>> {
+    const id = (this.asked += 1);
+    const answer = new Promise<unknown>((resolve, reject) => {
+      if (!this.isRunning) return reject(this.failure('is not running'));
+      this.questions.set(id, { resolve, reject });
+      this.child.send({ id, operation, args } satisfies NodeRequest);
+    });
+    return this.inTime(answer, ANSWERS_WITHIN_MS, operation) as Promise<Awaited<ReturnType<NodeOperations[Name]>>>;
+  }
+
+  /** SIGKILL: sockets break, nothing is said to anybody. */
+  async kill(): Promise<void> {
+    this.isExpectedToEnd = true;
+    this.child.kill('SIGKILL');
+    await this.exited;
+  }
+
+  /** SIGSTOP: sockets stay open and say nothing. */
+  pause(): void {
+    this.child.kill('SIGSTOP');
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    this.child.kill('SIGCONT');
+  }
+
+  /** Ends it as an orchestrator would; what went wrong in its life, or an empty string. */
+  async end(): Promise<string> {
+    const problems: string[] = [];
+    if (!this.isRunning && !this.isExpectedToEnd) problems.push(`ended by itself (code ${this.child.exitCode})`);
+    if (this.isRunning) {
+      this.isExpectedToEnd = true;
+      this.resume();
+      this.child.kill('SIGTERM');
+      const isLate = await this.inTime(this.exited, ENDS_WITHIN_MS, 'SIGTERM').then(
+        () => false,
+        () => true,
+      );
+      if (isLate) {
+        problems.push(`did not end within ${ENDS_WITHIN_MS} ms of SIGTERM`);
+        await this.kill();
+      } else if (this.child.exitCode !== 0 && this.child.signalCode !== 'SIGTERM') {
+        problems.push(`ended with code ${this.child.exitCode} on SIGTERM`);
+      }
+    }
+    if (SUSPECT.test(this.output)) problems.push('printed what it must not');
+    return problems.length === 0 ? '' : this.failure(problems.join('; ')).message;
+  }
+
+  private receive(message: NodeMessage): void {
+    if (message.kind === 'listening') {
+      this.url = message.url;
+      return this.onListening();
+    }
+    if (message.kind === 'change') {
+      const { type, room, userId } = message;
+      return this.onChange({ type, room, userId });
+    }
+    const question = this.questions.get(message.id);
+    this.questions.delete(message.id);
+    if (message.error) question?.reject(Object.assign(new Error(message.error.message), { code: message.error.code }));
+    else question?.resolve(message.value);
+  }
+
+  private ended(): void {
+    running.delete(this.child);
+    for (const { reject } of this.questions.values()) reject(this.failure('ended'));
+    this.questions.clear();
+  }
+
+  private failure(what: string): Error {
+    return new Error(`${this.id} ${what}${this.output === '' ? '' : `:\n${this.output}`}`);
+  }
+
+  private inTime<T>(work: Promise<T>, deadlineMs: number, what: string): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(this.failure(`did not answer '${what}' within ${deadlineMs} ms`)),
+        deadlineMs,
+      );
+      work.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+  }
+}
