@@ -7,6 +7,7 @@ import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { RoomMembership } from '../rooms/room-membership.js';
 import type { RoomRegistry } from '../rooms/room-registry.js';
+import { clientMark } from './client-mark.js';
 import { Connection, type FloodLimit } from './connection.js';
 import type { ConnectionLink } from './connection-link.js';
 import type { TransportSlots } from './transport-slots.js';
@@ -136,16 +137,4 @@ export class ConnectionFlow {
       onExpired: () => connection.end(new RealtimeError('TOKEN_EXPIRED')),
     });
   }
-}
-
-/** Longest label of a device that is kept. */
-const MAX_DEVICE = 64;
-
-/** `auth.rt` as our client sends it; anything else is a stock client. */
-function clientMark(auth: unknown): { device?: string } | undefined {
-  if (typeof auth !== 'object' || auth === null) return undefined;
-  const { rt } = auth as { rt?: unknown };
-  if (typeof rt !== 'object' || rt === null || typeof (rt as { v?: unknown }).v !== 'number') return undefined;
-  const { device } = rt as { device?: unknown };
-  return typeof device === 'string' && device !== '' && device.length <= MAX_DEVICE ? { device } : {};
 }

@@ -1,9 +1,9 @@
-import { SERVER_EVENTS, isRoomName, userRoom, type JoinReply, type RoomStatus } from 'nestjs-realtime-protocol';
+import { SERVER_EVENTS, userRoom, type JoinReply, type RoomStatus } from 'nestjs-realtime-protocol';
 import type { Clock } from '../core/clock.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { NodePresence } from '../presence/node-presence.js';
 import type { HostedRooms } from './hosted-rooms.js';
-import { enterTracked, isTracked } from './room-entry.js';
+import { checkClientRoom, enterTracked, isTracked } from './room-entry.js';
 import type { RoomMember } from './room-member.js';
 import { askToJoin, type PolicyMatch, type RoomPolicies } from './room-policies.js';
 import { isUserRoom } from './room-broadcast.js';
@@ -17,9 +17,6 @@ export interface RoomMembershipDeps {
   readonly clock: Clock;
   readonly maxRooms: number;
 }
-
-/** What Socket.IO's ids look like: each is also a private room, on every node, so nobody may join such a name. */
-const SOCKET_ID = /^[A-Za-z0-9_-]{20}$/;
 
 interface Admission {
   readonly member: RoomMember;
@@ -39,7 +36,7 @@ export class RoomMembership {
   /** A client asks for itself: names are checked, the policy decides. */
   joinAsClient(member: RoomMember, request: { room: unknown; meta?: unknown }): Promise<JoinReply> {
     return member.inOrder(async () => {
-      const room = this.checkName(request.room);
+      const room = checkClientRoom(request.room);
       if (room === userRoom(member.principal.id) && !member.principal.isAnonymous) return { room };
       const match = this.deps.policies.match(room);
       if (!match || isUserRoom(room)) throw new RealtimeError('FORBIDDEN');
@@ -130,13 +127,6 @@ export class RoomMembership {
   private reply(room: string): JoinReply {
     const presence = this.deps.hosted.find(room)?.presence;
     return presence ? { room, presence: presence.state() } : { room };
-  }
-
-  private checkName(room: unknown): string {
-    if (!isRoomName(room))
-      throw new RealtimeError('BAD_REQUEST', 'room must be 1 to 200 characters of A-Z a-z 0-9 _ - . : / @ | + %');
-    if (SOCKET_ID.test(room)) throw new RealtimeError('FORBIDDEN');
-    return room;
   }
 
   private askAgainIn(delayMs: number, admission: Admission): void {
