@@ -53,6 +53,33 @@ describe('when a script runs', () => {
   });
 });
 
+describe('when Redis is set up to lose keys', () => {
+  it('says so once, at the first connect', async () => {
+    await using redis = await startRedis({ args: ['--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru'] });
+    const lines: string[] = [];
+    const logger = { ...quiet, warn: (line: string) => void lines.push(line) };
+    const connection = new RedisConnection({ url: redis.url, ...TIMES }, { logger });
+    await connection.ready();
+    await eventually(() => expect(lines).toEqual([expect.stringContaining('allkeys-lru')]));
+    await connection.close();
+    expect(lines).toHaveLength(1);
+  });
+});
+
+describe('when Redis was demoted to a replica', () => {
+  it('refuses writes with UNAVAILABLE and connects anew, until it is a master again', async () => {
+    await using redis = await startRedis();
+    await using connection = connect({ url: redis.url });
+    await connection.command('SET', 'k', 'v');
+    const admin = await redis.client();
+    await admin.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
+    await expect(connection.command('SET', 'k', 'v')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(connection.isUp).toBe(false);
+    await admin.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+    await eventually(() => connection.command('SET', 'k', 'v'));
+  });
+});
+
 describe('when Redis is full', () => {
   it('rejects writes with UNAVAILABLE and says that nothing was written', async () => {
     await using redis = await startRedis({ args: ['--maxmemory', '1', '--maxmemory-policy', 'noeviction'] });

@@ -19,7 +19,7 @@ export interface ClusterBus extends Lifecycle {
   /** One listener for each channel; resolves when the server has confirmed it. Rejects with `UNAVAILABLE` past the deadline. */
   subscribe(channel: string, listener: BusListener): Promise<void>;
   unsubscribe(channel: string): Promise<void>;
-  /** Resolves when the server took it; rejects with `UNAVAILABLE` (retryable) if the queue is full or the deadline passed. */
+  /** Resolves when the server took it; rejects with `UNAVAILABLE` (retryable) if the queue is full or the deadline passed, with `LIMIT_EXCEEDED` if the payload is too large. */
   publish(channel: string, payload: string): Promise<void>;
 }
 

@@ -1,9 +1,9 @@
 import type { BusListener, BusState, ClusterBus } from '../cluster/cluster-bus.js';
 import { RealtimeError } from '../core/realtime-error.js';
-import { MemoryHub } from './memory-hub.js';
+import { MemoryHub, type HubMember } from './memory-hub.js';
 
 /** The bus of one process without Redis; several on one hub act as several nodes. A listener that throws harms nobody else. */
-export class MemoryBus implements ClusterBus {
+export class MemoryBus implements ClusterBus, HubMember {
   readonly #hub: MemoryHub;
   readonly #listeners = new Map<string, BusListener>();
   readonly #stateListeners = new Set<(state: BusState) => void>();

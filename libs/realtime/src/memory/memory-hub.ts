@@ -1,19 +1,22 @@
-import type { MemoryBus } from './memory-bus.js';
+/** A node on the hub. */
+export interface HubMember {
+  deliver(channel: string, payload: string): void;
+}
 
 /**
  * The wire between the memory buses of one process: each bus stands for a node. Refuses to lose or reorder anything by
  * itself; a test says who is cut off. Invariant: delivery is asynchronous and in publishing order, also to the publisher.
  */
 export class MemoryHub {
-  readonly #buses = new Set<MemoryBus>();
+  readonly #buses = new Set<HubMember>();
   readonly #queue: { channel: string; payload: string }[] = [];
   #isDraining = false;
 
-  attach(bus: MemoryBus): void {
+  attach(bus: HubMember): void {
     this.#buses.add(bus);
   }
 
-  detach(bus: MemoryBus): void {
+  detach(bus: HubMember): void {
     this.#buses.delete(bus);
   }
 

@@ -30,6 +30,7 @@ export class PendingCommands {
   readonly #all = new Set<Pending>();
   #cancelTimer: Cancel | undefined;
   #client: WireClient | undefined;
+  #onEmpty: (() => void) | undefined;
 
   constructor(options: PendingCommandsOptions) {
     this.#options = options;
@@ -61,6 +62,7 @@ export class PendingCommands {
           if (!this.#all.delete(pending)) return;
           const isOk = 'value' in outcome;
           this.#options.onSettled((this.#options.clock.now() - calledAt) / 1_000, isOk);
+          if (this.#all.size === 0) this.#onEmpty?.();
           if (isOk) resolve(outcome.value);
           else reject(fromReplyError(outcome.error));
         },
@@ -68,6 +70,18 @@ export class PendingCommands {
       this.#all.add(pending);
       this.#armTimer(pending.dueAt);
       if (this.#client !== undefined) this.#send(pending, this.#client);
+    });
+  }
+
+  /** Resolves when nothing is on its way any more, at the latest after `withinMs`. */
+  drained(withinMs: number): Promise<void> {
+    if (this.#all.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.after(withinMs, resolve);
+      this.#onEmpty = () => {
+        cancel();
+        resolve();
+      };
     });
   }
 

@@ -1,6 +1,7 @@
 import type { BusListener, BusState, ClusterBus } from '../cluster/cluster-bus.js';
 import type { Cancel } from '../core/clock.js';
 import { randomId } from '../core/ids.js';
+import { RealtimeError } from '../core/realtime-error.js';
 import { ChannelSubscriptions } from './channel-subscriptions.js';
 import type { WireClient } from './redis-clients.js';
 import type { RedisConnection } from './redis-connection.js';
@@ -112,8 +113,9 @@ export class RedisBus implements ClusterBus {
   }
 
   async publish(channel: string, payload: string): Promise<void> {
-    if (Buffer.byteLength(payload) > this.#connection.options.maxMessageBytes) {
-      throw new RangeError(`a message of ${Buffer.byteLength(payload)} bytes is above redis.maxMessageBytes`);
+    const { maxMessageBytes } = this.#connection.options;
+    if (Buffer.byteLength(payload) > maxMessageBytes) {
+      throw new RealtimeError('LIMIT_EXCEEDED', `A message between nodes may have ${maxMessageBytes} bytes`);
     }
     await this.#connection.command('PUBLISH', this.#connection.keyPrefix + channel, payload);
   }

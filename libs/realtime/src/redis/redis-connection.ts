@@ -6,7 +6,12 @@ import { PendingCommands } from './pending-commands.js';
 import { describeAddress, type WireClient } from './redis-clients.js';
 import { RedisLink } from './redis-link.js';
 import { resolveRedisOptions, type RedisOptions, type ResolvedRedisOptions } from './redis-options.js';
+import { RedisUnavailableError } from './redis-unavailable-error.js';
+import { checkServer } from './check-server.js';
 import type { RedisScript, ScriptRunner } from './script-runner.js';
+
+/** For answers on their way when the connection is closed: a few round trips, not a hung server's time. */
+const CLOSE_WITHIN_MS = 1_000;
 
 export interface RedisConnectionDeps {
   clock?: Clock | undefined;
@@ -35,7 +40,8 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
   #opening: Promise<void> | undefined;
   #isUp = false;
   #wasToldDown = false;
-  #isClosed = false;
+  #isServerChecked = false;
+  #closing: Promise<void> | undefined;
   #onFirst: ((error?: Error) => void) | undefined;
 
   constructor(options: RedisOptions, deps: RedisConnectionDeps = {}) {
@@ -82,15 +88,11 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
     return this.#opening;
   }
 
+  /** Waits up to a second for answers that are on their way; refuses everything else at once. */
   close(): Promise<void> {
-    if (!this.#isClosed) {
-      this.#isClosed = true;
-      this.#onFirst?.();
-      this.#link.close();
-      this.#pending.clear('the connection was closed');
-      this.#listeners.clear();
-    }
-    return Promise.resolve();
+    // Deferred, so that `#closing` is set before anything below is told to end.
+    this.#closing ??= Promise.resolve().then(() => this.#close());
+    return this.#closing;
   }
 
   command(...args: readonly string[]): Promise<unknown> {
@@ -113,15 +115,31 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
     });
   }
 
-  #add(send: (client: WireClient) => Promise<unknown>): Promise<unknown> {
+  async #close(): Promise<void> {
+    this.#onFirst?.();
+    if (this.#isUp) await this.#pending.drained(CLOSE_WITHIN_MS);
+    this.#link.close();
+    this.#pending.clear('the connection was closed');
+    this.#listeners.clear();
+  }
+
+  async #add(send: (client: WireClient) => Promise<unknown>): Promise<unknown> {
+    if (this.#closing !== undefined) {
+      throw new RedisUnavailableError({ maybeWritten: false, cause: new Error('the connection was closed') });
+    }
     void this.ready().catch(() => undefined);
-    const answer = this.#pending.add(send);
-    if (this.#isClosed) this.#pending.clear('the connection was closed');
-    return answer;
+    return this.#pending.add((client) => send(client).catch((error: unknown) => this.#refused(client, error)));
+  }
+
+  #refused(client: WireClient, error: unknown): never {
+    // A demoted master: the address may lead to another server by now.
+    const isDemoted = error instanceof Error && error.message.startsWith('READONLY');
+    if (isDemoted && this.#link.client === client) this.#link.replace();
+    throw error;
   }
 
   #open(): Promise<void> {
-    if (this.#isClosed) return Promise.resolve();
+    if (this.#closing !== undefined) return Promise.resolve();
     return new Promise((resolve, reject) => {
       let lastError: Error | undefined;
       const { required, connectTimeoutMs } = this.options;
@@ -160,12 +178,15 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
     this.#pending.use(client);
     this.#onFirst?.();
     for (const listener of this.#listeners) listener(true);
+    if (this.#isServerChecked) return;
+    this.#isServerChecked = true;
+    void checkServer(this, this.clock.unixNow()).then((warnings) => warnings.forEach((line) => this.logger.warn(line)));
   }
 
   #down(): void {
     this.#isUp = false;
     this.#pending.use(undefined);
-    if (this.#isClosed) return;
+    if (this.#closing !== undefined) return;
     this.#tellDown();
     for (const listener of this.#listeners) listener(false);
   }
@@ -177,7 +198,7 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
   }
 
   #tellDown(error?: Error): void {
-    if (this.#wasToldDown || this.#isClosed) return;
+    if (this.#wasToldDown || this.#closing !== undefined) return;
     this.#wasToldDown = true;
     const because = error === undefined ? '' : ` (${reasonOf(error)})`;
     this.logger.warn(`Redis is not reachable at ${this.address}${because}: running degraded, will keep trying`);
