@@ -3,6 +3,9 @@
 /** After everybody is announced, what is still on its way may arrive. */
 const SETTLE_MS = 2_000;
 
+/** The script's own eyes are no users. */
+const BYSTANDER = /^(observer|newcomer)-/;
+
 export class Crowd {
   users = [];
   observers = [];
@@ -68,7 +71,7 @@ export class Crowd {
   async observe(node, withinMs) {
     const killedAt = performance.now();
     node.isGone = true;
-    const gone = [...this.users.filter((user) => user.node === node).map(({ id }) => id), `observer-${node.name}`];
+    const gone = this.users.filter((user) => user.node === node).map(({ id }) => id);
     const survivors = this.observers.filter((observer) => !observer.node.isGone);
     const heardAll = () => survivors.every((observer) => gone.every((id) => observer.left.has(id)));
     await until(heardAll, withinMs).catch(() => undefined);
@@ -102,7 +105,7 @@ export class Crowd {
       .flatMap((id) => observer.left.get(id)?.slice(0, 1) ?? [])
       .map((time) => (time - killedAt) / 1_000);
     const others = [...observer.left]
-      .filter(([id, at]) => !gone.includes(id) && !id.startsWith('newcomer-') && at.some((time) => time > killedAt))
+      .filter(([id, at]) => !gone.includes(id) && !BYSTANDER.test(id) && at.some((time) => time > killedAt))
       .map(([id]) => id);
     return {
       name: observer.node.name,

@@ -18,7 +18,7 @@ export function printReport({ node, gone, survivors, newcomers, messages }) {
     console.log(`  a newcomer on ${name} is shown ${seen} of the ${of} simulated users who are connected`);
   const { sent, received, told, lost, doubled } = messages;
   console.log(`  messages: ${sent} sent, ${received} received on every surviving node, ${doubled} doubled`);
-  console.log(`  of the missing ones: ${told} failed and their senders were told, ${lost} lost without a word\n`);
+  console.log(`  of the missing ones: ${told} failed and their senders were told, ${lost} lost and nobody was told\n`);
   const isAnnounced = survivors.every(
     (seen) => seen.announced.length === gone.length && seen.twice.length === 0 && seen.ghosts.length === 0,
   );

@@ -39,7 +39,8 @@ export function addMessage({ from, text, at, node: via, isMine }) {
 
 export function showPeople(users, count, me, onWave) {
   $('count').textContent = count;
-  $('people').replaceChildren(...users.map((user) => personOf(user, me, onWave)));
+  const byName = (a, b) => (b.id === me) - (a.id === me) || a.id.localeCompare(b.id);
+  $('people').replaceChildren(...[...users].sort(byName).map((user) => personOf(user, me, onWave)));
 }
 
 function personOf({ id, devices }, me, onWave) {
