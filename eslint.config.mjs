@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
-const typed = ['libs/**/*.ts', 'src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'];
+const typed = ['libs/**/*.ts', 'src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'scripts/**/*.ts'];
 const projects = ['test/tsconfig.json', 'test/apps/tsconfig.json'];
 if (existsSync('bench/tsconfig.json')) projects.push('bench/tsconfig.json');
 
