@@ -47,11 +47,11 @@ describe.each(Object.entries(CLUSTER_STORES))('node leases in %s', (name, create
     const dead = node();
     await leases.renew(dead, 1);
     await untilLapsed(dead.incarnation);
-    await leases.bury(dead.incarnation, 150);
-    await leases.bury(dead.incarnation, 150);
+    await expect(leases.bury(dead.incarnation, 150)).resolves.toBe('dead');
+    await expect(leases.bury(dead.incarnation, 150)).resolves.toBe('unchanged');
     expect((await leases.look()).lapsed).not.toContain(dead.incarnation);
     await untilLapsed(dead.incarnation);
-    await leases.bury(dead.incarnation, 150);
+    await expect(leases.bury(dead.incarnation, 150)).resolves.toBe('forgotten');
     expect((await leases.look()).lapsed).not.toContain(dead.incarnation);
     await expect(leases.renew(dead, 60_000)).resolves.toMatchObject({ status: 'lost' });
   });
@@ -59,7 +59,7 @@ describe.each(Object.entries(CLUSTER_STORES))('node leases in %s', (name, create
   it('does not bury whose lease runs', async () => {
     const living = node();
     await leases.renew(living, 60_000);
-    await leases.bury(living.incarnation, 0);
+    await expect(leases.bury(living.incarnation, 0)).resolves.toBe('unchanged');
     await expect(leases.renew(living, 60_000)).resolves.toMatchObject({ status: 'held' });
   });
 

@@ -100,6 +100,7 @@ export class RealtimeRuntime {
       ...{ leaseMs: cluster.leaseMs, renewMs: cluster.renewMs, watchMs: cluster.watchMs },
       sweepAgainMs: cluster.sweepAgainMs,
       onLapsed: (incarnation) => this.presence.sweep(incarnation),
+      onForgotten: (incarnation) => store.forget(incarnation),
       onCommandsTop: (top) => this.follower.onTop(top),
     });
     this.presence = new NodePresence({

@@ -21,6 +21,8 @@ export interface LeaseRenewal extends LeaseLook {
   readonly status: 'held' | 'lost';
 }
 
+export type Burial = 'dead' | 'forgotten' | 'unchanged';
+
 /** Where leases are kept. Times are the storage's own, never a node's. */
 export interface NodeLeases extends Lifecycle {
   /** Takes or prolongs the lease by `leaseMs`. An incarnation whose lease lapsed never gets it back: `lost`. */
@@ -33,7 +35,8 @@ export interface NodeLeases extends Lifecycle {
   alive(): Promise<NodeRecord[]>;
   /**
    * To be called after a sweep. The first time it marks a lapsed incarnation as dead, which is reported once more as lapsed
-   * `sweepAgainMs` later; burying it then ends that. Does nothing to a lease that still runs, and may be repeated.
+   * `sweepAgainMs` later; burying it then ends that: `forgotten`. Does nothing (`unchanged`) to a lease that still runs, and
+   * may be repeated.
    */
-  bury(incarnation: Incarnation, sweepAgainMs: number): Promise<void>;
+  bury(incarnation: Incarnation, sweepAgainMs: number): Promise<Burial>;
 }

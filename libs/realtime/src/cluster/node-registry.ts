@@ -19,6 +19,8 @@ export interface NodeRegistryOptions {
   sweepAgainMs?: number | undefined;
   /** Removes everything of a dead incarnation. Must be repeatable: other nodes do the same, and a rejection is tried again. */
   onLapsed(incarnation: Incarnation): Promise<void>;
+  /** After the last sweep: nothing about a dead incarnation need be kept. Not repeated when it fails. */
+  onForgotten?: ((incarnation: Incarnation) => Promise<void>) | undefined;
   /** The top of the command log, with each look. */
   onCommandsTop(position: Position): void;
   /** A renewal, look or sweep failed, or a listener threw. It is tried again. */
@@ -178,7 +180,8 @@ export class NodeRegistry implements IncarnationSource {
   async #sweep(incarnation: Incarnation): Promise<void> {
     try {
       await this.#options.onLapsed(incarnation);
-      await this.#options.leases.bury(incarnation, this.#options.sweepAgainMs ?? 60_000);
+      const burial = await this.#options.leases.bury(incarnation, this.#options.sweepAgainMs ?? 60_000);
+      if (burial === 'forgotten') await this.#options.onForgotten?.(incarnation);
     } catch (error) {
       this.#options.onError?.(error);
     }

@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from '../core/clock.js';
 import { randomId, type Incarnation, type NodeId } from '../core/ids.js';
-import type { LeaseLook, LeaseRenewal, NodeLeases, NodeRecord } from '../cluster/node-leases.js';
+import type { Burial, LeaseLook, LeaseRenewal, NodeLeases, NodeRecord } from '../cluster/node-leases.js';
 import type { MemoryCommandLog } from './memory-command-log.js';
 
 const TOMBSTONE_MS = 3_600_000;
@@ -56,7 +56,7 @@ export class MemoryNodeLeases implements NodeLeases {
     return Promise.resolve(held.map(([incarnation, { nodeId }]) => ({ incarnation, nodeId })));
   }
 
-  bury(incarnation: Incarnation, sweepAgainMs: number): Promise<void> {
+  bury(incarnation: Incarnation, sweepAgainMs: number): Promise<Burial> {
     const now = this.#clock.now();
     const lease = this.#leases.get(incarnation);
     const sweepAt = this.#sweepAt.get(incarnation);
@@ -64,10 +64,13 @@ export class MemoryNodeLeases implements NodeLeases {
       this.#leases.delete(incarnation);
       this.#dead.set(incarnation, now);
       this.#sweepAt.set(incarnation, now + sweepAgainMs);
-    } else if (lease === undefined && sweepAt !== undefined && sweepAt <= now) {
-      this.#sweepAt.delete(incarnation);
+      return Promise.resolve('dead');
     }
-    return Promise.resolve();
+    if (lease === undefined && sweepAt !== undefined && sweepAt <= now) {
+      this.#sweepAt.delete(incarnation);
+      return Promise.resolve('forgotten');
+    }
+    return Promise.resolve('unchanged');
   }
 
   #look(now: number): LeaseLook {

@@ -84,6 +84,11 @@ export class MemoryPresenceStore implements PresenceStore {
     }
   }
 
+  /** Entries are found in the rooms themselves. */
+  forget(_incarnation: Incarnation): Promise<void> {
+    return Promise.resolve();
+  }
+
   async read(room: string, maxListed: number): Promise<PresenceState> {
     const known = this.find(room);
     if (!known) return { epoch: '', version: 0, count: 0, users: [] };

@@ -127,4 +127,6 @@ export interface PresenceStore extends Lifecycle {
    * transition is reported once, to whoever made it, as soon as it is made.
    */
   sweep(incarnation: Incarnation, onTransition: (transition: PresenceTransition) => void): Promise<void>;
+  /** After the last sweep: drops what was kept to find the entries of a dead incarnation. */
+  forget(incarnation: Incarnation): Promise<void>;
 }

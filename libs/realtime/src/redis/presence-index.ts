@@ -9,7 +9,7 @@ interface IndexedRoom {
   entering: number;
 }
 
-/** After the first sweep the index of a dead incarnation is only needed for the second, 60 s later. */
+/** After the first sweep the index of a dead incarnation is only needed for the second, 60 s later, which removes it if nobody dies. */
 const SWEPT_TTL_SEC = 600;
 const PAGE = '100';
 
@@ -61,6 +61,11 @@ export class PresenceIndex {
       yield rooms;
       cursor = String(next);
     } while (cursor !== '0');
+  }
+
+  /** No sweep will ask for its rooms again. */
+  async forget(incarnation: Incarnation): Promise<void> {
+    await this.redis.command('UNLINK', this.key(incarnation));
   }
 
   private add(incarnation: Incarnation, room: string, isNew: boolean): IndexedRoom {

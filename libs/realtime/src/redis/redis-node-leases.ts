@@ -1,4 +1,4 @@
-import type { LeaseLook, LeaseRenewal, NodeLeases, NodeRecord } from '../cluster/node-leases.js';
+import type { Burial, LeaseLook, LeaseRenewal, NodeLeases, NodeRecord } from '../cluster/node-leases.js';
 import { randomId, type Incarnation, type NodeId } from '../core/ids.js';
 import { loadScript } from './load-script.js';
 import type { ScriptRunner } from './script-runner.js';
@@ -7,6 +7,7 @@ const LEASE = loadScript('lease');
 const RELEASE = loadScript('lease-release');
 const ALIVE = loadScript('lease-alive');
 const BURY = loadScript('lease-bury');
+const BURIALS: readonly Burial[] = ['unchanged', 'dead', 'forgotten'];
 
 type LeaseReply = [serverId: string, status: 'held' | 'lost' | 'look', epoch: string, offset: number, lapsed: string[]];
 
@@ -55,8 +56,9 @@ export class RedisNodeLeases implements NodeLeases {
     return records;
   }
 
-  async bury(incarnation: Incarnation, sweepAgainMs: number): Promise<void> {
-    await this.#redis.run(BURY, this.#keys, [incarnation, String(sweepAgainMs)]);
+  async bury(incarnation: Incarnation, sweepAgainMs: number): Promise<Burial> {
+    const reply = await this.#redis.run(BURY, this.#keys, [incarnation, String(sweepAgainMs)]);
+    return BURIALS[Number(reply)] ?? 'unchanged';
   }
 
   async #lease(args: readonly string[]): Promise<LeaseReply> {

@@ -88,6 +88,10 @@ export class RedisPresenceStore implements PresenceStore {
     }
   }
 
+  forget(incarnation: Incarnation): Promise<void> {
+    return this.index.forget(incarnation);
+  }
+
   async read(room: string, maxListed: number): Promise<PresenceState> {
     const keys = [this.key(room, 'p'), this.key(room, 'pm')];
     const reply = await this.redis.run(PRESENCE_SCRIPTS.read, keys, [String(maxListed), String(MAX_LISTED_BYTES)]);
