@@ -39,3 +39,10 @@ export function parseWireError(value: unknown): WireError | undefined {
     ...(details === undefined ? {} : { details }),
   };
 }
+
+/** Of one room in a `realtime:join` reply: a list's failures are `{ room, error }`; an answer that is missing altogether is one too. */
+export function readRefusal(result: unknown): RealtimeClientError | undefined {
+  if (typeof result !== 'object' || result === null) return new RealtimeClientError('INTERNAL');
+  const error = parseWireError((result as { error?: unknown }).error);
+  return error && RealtimeClientError.fromWire(error);
+}

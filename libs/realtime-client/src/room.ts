@@ -7,7 +7,7 @@ import {
   type RoomMeta,
   type RoomStatus,
 } from 'nestjs-realtime-protocol';
-import { RealtimeClientError, parseWireError } from './client-error.js';
+import { RealtimeClientError, readRefusal } from './client-error.js';
 import type { EventData, EventName, RoomState } from './contract.js';
 import { Emitter, type Off } from './emitter.js';
 import { RoomPresence } from './presence.js';
@@ -145,11 +145,4 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
     this.#phase = phase;
     this.#changes.emit('change', { phase, error } satisfies RoomChange);
   }
-}
-
-/** A list's failures are `{ room, error }`; an answer that is missing altogether is one too. */
-function readRefusal(result: unknown): RealtimeClientError | undefined {
-  if (typeof result !== 'object' || result === null) return new RealtimeClientError('INTERNAL');
-  const error = parseWireError((result as { error?: unknown }).error);
-  return error && RealtimeClientError.fromWire(error);
 }
