@@ -15,6 +15,7 @@ export interface RoomMembershipDeps {
   readonly policies: RoomPolicies;
   readonly presence: NodePresence;
   readonly clock: Clock;
+  /** 0: no limit. */
   readonly maxRooms: number;
 }
 
@@ -90,7 +91,7 @@ export class RoomMembership {
     const { member, room, match } = admission;
     const options = match?.declared.options;
     if (member.rooms.has(room)) return this.reply(room);
-    if (member.rooms.size >= this.deps.maxRooms) {
+    if (this.deps.maxRooms > 0 && member.rooms.size >= this.deps.maxRooms) {
       throw new RealtimeError('LIMIT_EXCEEDED', `A connection can be in ${this.deps.maxRooms} rooms`);
     }
     try {
