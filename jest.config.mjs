@@ -53,7 +53,10 @@ export default {
     {
       ...common,
       displayName: 'nest11',
-      testMatch: ['<rootDir>/test/contract/nest/**/*.spec.ts'],
+      testMatch: [
+        '<rootDir>/test/contract/nest/**/*.spec.ts',
+        '<rootDir>/test/e2e/{thin-path,answers,results,throttling}.spec.ts',
+      ],
       globals: { NEST_MAJOR: 11 },
       moduleNameMapper: {
         '^@nestjs/(core|common|websockets|platform-socket.io|platform-express|testing|jwt|terminus)(/.*)?$':

@@ -25,7 +25,7 @@ export async function bootApp({ realtime, logger, imports = [], ...metadata }: T
 
   const app = await NestFactory.create(TestAppModule, {
     abortOnError: false,
-    ...(logger === 'log' ? {} : { logger: false }),
+    ...(process.env['LOG'] || logger === 'log' ? {} : { logger: false }),
   });
   try {
     await app.listen(0, '127.0.0.1');

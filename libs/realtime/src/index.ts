@@ -3,6 +3,7 @@ export type {
   ClusterOptions,
   ErrorContext,
   HeartbeatOptions,
+  MetricsOptions,
   PresenceOptions,
   RealtimeOptions,
   RoomsOptions,

@@ -3,7 +3,9 @@ import { createRequire } from 'node:module';
 import { Logger } from '@nestjs/common';
 import type { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { Admission } from './connection/admission.js';
+import { isFitForGateways } from './core/enhancers.js';
 import { clientAddress } from './limits/client-address.js';
+import { GatewayGuards } from './limits/gateway-guards.js';
 import type { RealtimeRuntime } from './realtime.runtime.js';
 import { readPolicyMetadata, type DeclaredPolicy } from './rooms/room-policies.js';
 import { createAdapterDeps } from './socketio/create-adapter.js';
@@ -63,6 +65,8 @@ export function installAdapter(
       ...{ admission: createAdmission(runtime, logger), sockets: runtime.sockets, server: serverOptions(runtime) },
       handlerTimeoutMs: runtime.deps.options.handlerTimeoutMs,
       httpServer: () => host.httpAdapter?.getHttpServer() as HttpServer | undefined,
+      servesRequestScope: nestMajor() >= 12,
+      gatewayGuard: nestMajor() < 12 ? new GatewayGuards(config) : undefined,
       onFirstServer: () => {
         loadPolicies();
         runtime.serve();
@@ -82,7 +86,7 @@ export function installAdapter(
       }
       loadPolicies();
     },
-    warn: () => warnAtBoot(runtime, logger),
+    warn: () => warnAtBoot(config, runtime, logger),
     isServing: () => runtime.isServer,
   };
 }
@@ -133,7 +137,8 @@ function serverOptions({ deps: { options } }: RealtimeRuntime) {
   };
 }
 
-function warnAtBoot(runtime: RealtimeRuntime, logger: Logger): void {
+function warnAtBoot(config: ApplicationConfig, runtime: RealtimeRuntime, logger: Logger): void {
+  if (runtime.isServer && nestMajor() >= 12) for (const line of unfitEnhancers(config)) logger.warn(line);
   if (runtime.isServer && process.listenerCount('SIGTERM') === 0) {
     logger.warn(
       'Nobody listens to SIGTERM: call app.enableShutdownHooks(), or every deploy cuts connections without warning.',
@@ -146,6 +151,25 @@ function warnAtBoot(runtime: RealtimeRuntime, logger: Logger): void {
       );
   }
 }
+
+/** Global guards, interceptors and pipes that nobody has said to understand gateways: on Nest 12 they run on messages, too. */
+function unfitEnhancers(config: ApplicationConfig): string[] {
+  const scoped = [...config.getGlobalRequestGuards(), ...config.getGlobalRequestInterceptors()];
+  const enhancers: object[] = [
+    ...[...config.getGlobalGuards(), ...config.getGlobalInterceptors()],
+    ...scoped.map(({ metatype }) => (typeof metatype === 'function' ? (metatype.prototype as object) : {})),
+    ...config.getGlobalPipes().filter((pipe) => !FIT_PIPES.has(pipe.constructor.name)),
+  ];
+  return enhancers
+    .filter((enhancer) => !isFitForGateways(enhancer))
+    .map(
+      ({ constructor: { name } }) =>
+        `The global ${name} runs on gateway messages, too. If it knows HTTP alone, wrap it: httpOnly(${name}).`,
+    );
+}
+
+/** Nest's own pipes look at values, not at requests. */
+const FIT_PIPES = new Set(['ValidationPipe', 'ParseIntPipe', 'ParseUUIDPipe', 'DefaultValuePipe']);
 
 /** Major version of the Nest that runs. */
 export function nestMajor(): number {

@@ -13,6 +13,7 @@ import { RealtimeService } from './connection/realtime.service.js';
 import { systemClock } from './core/clock.js';
 import { HEALTH_SOURCE } from './core/health-source.js';
 import { REALTIME_METRICS, noMetrics, type RealtimeMetrics } from './core/metrics.js';
+import { summarize } from './core/metrics-summary.js';
 import { RATE_STORE } from './limits/rate-store.js';
 import { NodePresence } from './presence/node-presence.js';
 import { PRESENCE_STORE } from './presence/presence-store.js';
@@ -47,7 +48,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<RealtimeOption
       inject: [REALTIME_OPTIONS, { token: REALTIME_METRICS, optional: true }],
       useFactory: async (options: RealtimeOptions, metrics: RealtimeMetrics = noMetrics): Promise<RealtimeRuntime> => {
         const resolved = resolveRealtimeOptions(options);
-        const deps = { clock: systemClock, metrics };
+        const deps = { clock: systemClock, metrics: summarize(metrics) };
         const runtime = await RealtimeRuntime.create({
           ...deps,
           options: resolved,

@@ -32,6 +32,7 @@ export interface RealtimeOptions {
   presence?: PresenceOptions | undefined;
   rooms?: RoomsOptions | undefined;
   cluster?: ClusterOptions | undefined;
+  metrics?: MetricsOptions | undefined;
   /** The other `ServerOptions` of Socket.IO; not those that the library owns. */
   socketio?: Readonly<Record<string, unknown>> | undefined;
   /** A subclass of `RealtimeIoAdapter`. */
@@ -61,6 +62,11 @@ export interface PresenceOptions {
 export interface RoomsOptions {
   /** Milliseconds a room without members stays subscribed. @default 10_000 */
   lingerMs?: number | undefined;
+}
+
+export interface MetricsOptions {
+  /** Milliseconds between summary lines in the log. 0: none. @default 60_000 */
+  summaryMs?: number | undefined;
 }
 
 export interface ClusterOptions {
@@ -107,6 +113,7 @@ export interface ResolvedRealtimeOptions {
     sweepAgainMs: number;
     requestTimeoutMs: number;
   }>;
+  readonly metrics: Readonly<{ summaryMs: number }>;
   readonly socketio: Readonly<Record<string, unknown>>;
   readonly adapter: RealtimeOptions['adapter'];
   readonly onError: RealtimeOptions['onError'];
@@ -133,7 +140,7 @@ const OWNED: Readonly<Record<string, string>> = {
 export function resolveRealtimeOptions(options: RealtimeOptions): ResolvedRealtimeOptions {
   const problems = checkRealtimeOptions(options);
   if (problems.length > 0) throw new Error(`RealtimeModule has invalid options:\n- ${problems.join('\n- ')}`);
-  const { heartbeat = {}, presence = {}, rooms = {}, cluster = {} } = options;
+  const { heartbeat = {}, presence = {}, rooms = {}, cluster = {}, metrics = {} } = options;
   return {
     auth: resolveAuthOptions(options.auth),
     redis: options.redis === false ? undefined : options.redis,
@@ -160,6 +167,7 @@ export function resolveRealtimeOptions(options: RealtimeOptions): ResolvedRealti
       sweepAgainMs: cluster.sweepAgainMs ?? 60_000,
       requestTimeoutMs: cluster.requestTimeoutMs ?? 1_000,
     },
+    metrics: { summaryMs: metrics.summaryMs ?? 60_000 },
     socketio: options.socketio ?? {},
     adapter: options.adapter,
     onError: options.onError,
@@ -190,11 +198,12 @@ function isTransport(value: unknown): boolean {
 
 /** Each is a number of milliseconds; those in `positive` must be above 0. */
 function checkTimes(options: RealtimeOptions): string[] {
-  const { heartbeat = {}, presence = {}, rooms = {}, cluster = {} } = options;
+  const { heartbeat = {}, presence = {}, rooms = {}, cluster = {}, metrics = {} } = options;
   const mayBeZero = {
     handlerTimeoutMs: options.handlerTimeoutMs,
     ...named('presence', presence),
     ...named('rooms', rooms),
+    ...named('metrics', metrics),
   };
   const { nodeId, ...clusterTimes } = cluster;
   const positive = {

@@ -1,3 +1,4 @@
+import { SERVER_EVENTS } from 'nestjs-realtime-protocol';
 import { Subject } from 'rxjs';
 import { Logger } from '@nestjs/common';
 import { createAuthenticator } from './auth/create-authenticator.js';
@@ -15,7 +16,7 @@ import { TransportSlots } from './connection/transport-slots.js';
 import type { Clock } from './core/clock.js';
 import { EventLoopLag } from './core/event-loop-lag.js';
 import type { NodeId } from './core/ids.js';
-import type { RealtimeMetrics } from './core/metrics.js';
+import { formatSummary, summarize } from './core/metrics-summary.js';
 import { abuseLimit } from './limits/limits-options.js';
 import { TransportLimits } from './limits/transport-limits.js';
 import { HostedPresence } from './presence/hosted-presence.js';
@@ -37,7 +38,7 @@ export interface RuntimeDeps {
   readonly options: ResolvedRealtimeOptions;
   readonly engine: Engine;
   readonly clock: Clock;
-  readonly metrics: RealtimeMetrics;
+  readonly metrics: ReturnType<typeof summarize>;
 }
 
 /** Revocations that can hit no token any more are forgotten this often, in milliseconds. */
@@ -91,7 +92,7 @@ export class RealtimeRuntime {
     const { bus, leases, commands, presence: store } = engine;
     const { limits, cluster } = options;
     const { registry, policies, revocations } = this;
-    const sockets = new RoomBroadcast(registry, this.sockets);
+    const sockets = new RoomBroadcast(registry, this.sockets, metrics);
     this.nodeId = cluster.nodeId as NodeId;
     this.lag = new EventLoopLag(clock);
     this.transportLimits = new TransportLimits(limits, clock);
@@ -235,6 +236,11 @@ export class RealtimeRuntime {
         this.revocations.prune(this.deps.clock.unixNow(), this.deps.options.auth.maxTokenLifeMs),
       ),
     );
+    const { summaryMs } = this.deps.options.metrics;
+    if (summaryMs > 0) {
+      const say = (): void => this.logger.log(formatSummary(this.deps.metrics.takeSummary()));
+      this.stops.push(this.deps.clock.every(summaryMs, say));
+    }
     const positions = new PositionCheck({
       store: this.deps.engine.presence,
       hosted: this.hosted,
@@ -260,7 +266,7 @@ export class RealtimeRuntime {
     const { coalesceMs, maxListed, settleMs } = options.presence;
     return new HostedPresence({
       ...{ room, store: engine.presence, clock, metrics, coalesceMs, maxListed, settleMs },
-      emit: (payload) => this.sockets.broadcast(room, 'realtime:presence', [payload]),
+      emit: (payload) => this.sockets.broadcast(room, SERVER_EVENTS.presence, [payload]),
     });
   }
 

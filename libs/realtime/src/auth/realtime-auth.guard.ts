@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import { KNOWS_GATEWAYS } from '../core/enhancers.js';
 import type { Principal } from '../core/principal.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import { ROLES_KEY, SCOPES_KEY, type Requirements } from './requirements.js';
@@ -11,6 +12,8 @@ import { ROLES_KEY, SCOPES_KEY, type Requirements } from './requirements.js';
  */
 @Injectable()
 export class RealtimeAuthGuard implements CanActivate {
+  readonly [KNOWS_GATEWAYS] = true;
+
   canActivate(context: ExecutionContext): boolean {
     if (context.getType() !== 'ws') return true;
     const principal = getPrincipal(context);

@@ -89,7 +89,11 @@ export class Admission {
       }
       request[DEFERRED] = new RealtimeError(code, undefined, { retryAfterMs });
     }
-    this.releaseAtEnd(request, () => this.deps.limits.leave(address));
+    this.deps.metrics.transport(1);
+    this.releaseAtEnd(request, () => {
+      this.deps.limits.leave(address);
+      this.deps.metrics.transport(-1);
+    });
     return undefined;
   }
 

@@ -1,4 +1,5 @@
 import type { BroadcastOptions, LocalSockets } from '../core/link.js';
+import type { RealtimeMetrics } from '../core/metrics.js';
 import type { RoomRegistry } from './room-registry.js';
 
 /** The rooms that belong to one user each; see `userRoom()`. */
@@ -16,11 +17,16 @@ export class RoomBroadcast implements LocalSockets {
   constructor(
     private readonly registry: RoomRegistry,
     private readonly sockets: LocalSockets,
+    private readonly metrics: Pick<RealtimeMetrics, 'fannedOut' | 'messagesOut'>,
   ) {}
 
   broadcast(room: string, event: string, args: readonly unknown[], options: BroadcastOptions = {}): void {
+    const members = this.registry.members(room);
+    if (members.size === 0) return;
+    this.metrics.fannedOut(members.size);
+    this.metrics.messagesOut(members.size);
     if (!isUserRoom(room)) return this.sockets.broadcast(room, event, args, options);
-    for (const { link } of this.registry.members(room)) {
+    for (const { link } of members) {
       if (!options.except?.includes(link.id)) link.emit(event, ...args);
     }
   }

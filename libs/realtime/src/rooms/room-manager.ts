@@ -1,4 +1,4 @@
-import { isReservedEvent, isRoomName, type PublishReply } from 'nestjs-realtime-protocol';
+import { isRoomName, type PublishReply } from 'nestjs-realtime-protocol';
 import { roomChannel, type ClusterBus } from '../cluster/cluster-bus.js';
 import type { ClusterRequests } from '../cluster/cluster-requests.js';
 import type { CommandLog } from '../cluster/command-log.js';
@@ -10,7 +10,7 @@ import type { HostedRooms } from './hosted-rooms.js';
 import type { MemberQueries, RoomConnectionsPage } from './member-queries.js';
 import type { RoomMember } from './room-member.js';
 import type { RoomMembership } from './room-membership.js';
-import { encodeRoomMessage } from './room-message.js';
+import { encodeRoomMessage, isDeliverable } from './room-message.js';
 import type { RoomRegistry } from './room-registry.js';
 
 /** Anything with a Socket.IO socket's id: the socket that Nest hands to a gateway. */
@@ -181,10 +181,10 @@ function encode(message: {
   const { room, event, data, id, options, deliveredBy } = message;
   if (typeof event !== 'string' || event === '' || event.length > 256)
     throw new RealtimeError('BAD_REQUEST', 'event must be a string of 1 to 256 characters');
-  if (isReservedEvent(event))
+  if (!isDeliverable(event))
     throw new RealtimeError(
       'BAD_REQUEST',
-      `event '${event}' is reserved: choose a name that does not start with 'realtime:'`,
+      `this event name is reserved: choose one that does not start with 'realtime:' and is none of Socket.IO's own`,
     );
   const meta = id === undefined ? { room } : { room, id };
   try {

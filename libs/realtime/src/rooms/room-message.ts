@@ -1,4 +1,4 @@
-import type { RoomMeta } from 'nestjs-realtime-protocol';
+import { isReservedEvent, type RoomMeta } from 'nestjs-realtime-protocol';
 
 /** What travels between nodes on a room's channel, after the letter `m`. */
 export interface RoomMessage {
@@ -12,6 +12,21 @@ export interface RoomMessage {
   readonly deliveredBy?: string | undefined;
 }
 
+/** Names that Socket.IO keeps for itself: emitting one throws, on every node that the message reaches. */
+const SOCKET_IO_EVENTS = new Set([
+  'connect',
+  'connect_error',
+  'disconnect',
+  'disconnecting',
+  'newListener',
+  'removeListener',
+]);
+
+/** Whether clients can be sent an event of this name. */
+export function isDeliverable(event: string): boolean {
+  return event !== '' && !isReservedEvent(event) && !SOCKET_IO_EVENTS.has(event);
+}
+
 /** @throws TypeError for data that JSON cannot carry (a cycle, a BigInt). */
 export function encodeRoomMessage(message: RoomMessage): string {
   return `m${JSON.stringify([message.event, message.data, message.meta, message.exclude ?? 0, message.isVolatile ? 1 : 0, message.deliveredBy ?? 0])}`;
@@ -22,7 +37,7 @@ export function decodeRoomMessage(payload: string): RoomMessage | undefined {
   const parts = parseArray(payload.slice(1));
   if (!parts) return undefined;
   const [event, data, meta, exclude, isVolatile, deliveredBy] = parts;
-  if (typeof event !== 'string' || typeof meta !== 'object' || meta === null) return undefined;
+  if (typeof event !== 'string' || !isDeliverable(event) || typeof meta !== 'object' || meta === null) return undefined;
   if (typeof (meta as RoomMeta).room !== 'string') return undefined;
   return {
     event,

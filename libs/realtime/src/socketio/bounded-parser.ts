@@ -11,6 +11,15 @@ export const MALFORMED_EVENT = 'realtime:malformed';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const BRACE = 0x7b;
+const ZERO = 0x30;
+const DASH = 0x2d;
+const SLASH = 0x2f;
+
+/** Digits. An ack id is read as a number: a longer one would be answered under another id. */
+const MAX_ACK_ID = 15;
+/** Takes the place of a CONNECT's auth that is no object: refused as a malformed token, instead of an unexplained close. */
+const NO_AUTH = '{"token":false}';
 
 /** True if brackets nest deeper than `max`, looking no further than where they do. Does not validate the JSON. */
 export function isDeeperThan(json: string, max: number, from = 0): boolean {
@@ -30,7 +39,7 @@ export function isDeeperThan(json: string, max: number, from = 0): boolean {
   return false;
 }
 
-/** Looks at the depth of text packets before `JSON.parse` does. */
+/** Looks at text packets before `JSON.parse` does: how deep they are, and what Socket.IO itself would let through. */
 export class BoundedDecoder extends Decoder {
   override add(packet: unknown): void {
     super.add(typeof packet === 'string' ? boundPacket(packet) : packet);
@@ -41,24 +50,36 @@ export const boundedParser = { Encoder, Decoder: BoundedDecoder };
 
 /** Keeps type, namespace and ack id, so that the right connection can answer `BAD_REQUEST`; everything but events is invalid. */
 function boundPacket(packet: string): string {
-  const start = payloadStart(packet);
+  const type = packet.charCodeAt(0) - ZERO;
+  const idAt = afterNamespace(packet);
+  // A CONNECT has no ack id: what looks like one is its payload.
+  const start = type === PacketType.CONNECT ? idAt : skipDigits(packet, idAt);
+  if (type === PacketType.EVENT && (start === packet.length || start - idAt > MAX_ACK_ID)) {
+    throw new Error('not an event, or not an ack id');
+  }
+  if (type === PacketType.CONNECT && start < packet.length && packet.charCodeAt(start) !== BRACE) {
+    return `${packet.slice(0, start)}${NO_AUTH}`;
+  }
   if (!isDeeperThan(packet, MAX_JSON_DEPTH, start)) return packet;
-  const type = Number(packet.charAt(0)) as PacketType;
   if (type !== PacketType.EVENT) throw new Error('JSON is nested too deep');
   return `${packet.slice(0, start)}["${MALFORMED_EVENT}"]`;
 }
 
-/** Index of the JSON in `<type>[<attachments>-][<namespace>,][<id>]<json>`. */
-function payloadStart(packet: string): number {
-  let index = 1;
-  if (packet.charAt(index) === '/') {
-    const comma = packet.indexOf(',', index);
-    index = comma === -1 ? packet.length : comma + 1;
-  }
-  while (index < packet.length && isDigitOrDash(packet.charCodeAt(index))) index += 1;
+/** Index of `[<id>]<json>` in `<type>[<attachments>-][<namespace>,][<id>]<json>`. */
+function afterNamespace(packet: string): number {
+  const afterCount = skipDigits(packet, 1);
+  const index = packet.charCodeAt(afterCount) === DASH ? afterCount + 1 : 1;
+  if (packet.charCodeAt(index) !== SLASH) return index;
+  const comma = packet.indexOf(',', index);
+  return comma === -1 ? packet.length : comma + 1;
+}
+
+function skipDigits(packet: string, from: number): number {
+  let index = from;
+  while (index < packet.length && isDigit(packet.charCodeAt(index))) index += 1;
   return index;
 }
 
-function isDigitOrDash(char: number): boolean {
-  return (char >= 0x30 && char <= 0x39) || char === 0x2d;
+function isDigit(char: number): boolean {
+  return char >= ZERO && char <= 0x39;
 }

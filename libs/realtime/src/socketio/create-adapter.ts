@@ -29,6 +29,8 @@ export interface AdapterParts {
   readonly httpServer: () => HttpServer | undefined;
   readonly onFirstServer: () => void;
   readonly clusterAdapter: () => unknown;
+  readonly gatewayGuard: object | undefined;
+  readonly servesRequestScope: boolean;
   readonly report: (error: unknown, where: FailurePlace) => void;
   readonly warn: (line: string) => void;
 }
@@ -47,7 +49,7 @@ export function createAdapterDeps(
   const { clock, metrics, flow } = parts;
   const report = (error: unknown, session: Session | undefined, event?: string): void =>
     parts.report(error, placeOf(session, event));
-  const gateways = new Gateways(parts.modules, report);
+  const gateways = new Gateways(parts.modules, parts.servesRequestScope, report);
   const serverOptions = toServerOptions(parts.server);
   const problems = gateways.problems(serverOptions as Readonly<Record<string, unknown>>);
   if (problems.length > 0) throw new Error(`RealtimeModule cannot serve these gateways:\n- ${problems.join('\n- ')}`);
@@ -61,6 +63,7 @@ export function createAdapterDeps(
     handshake: new Handshake({ flow, gateways, dispatcher, metrics, report }),
     upgrades: new UpgradeGuard({ admission: parts.admission, advise: parts.warn }),
     onFirstServer: parts.onFirstServer,
+    gatewayGuard: parts.gatewayGuard,
     clusterAdapter: () => constructible(parts.clusterAdapter()),
   };
 }

@@ -7,7 +7,9 @@ import type { Session } from './session.js';
 /** Nest's metadata keys; pinned in test/contract/nest. */
 const IS_GATEWAY = 'websockets:is_gateway';
 const GATEWAY_OPTIONS = 'websockets:gateway_options';
+const GATEWAY_PORT = 'port';
 const MESSAGE = 'message';
+const GUARDS = '__guards__';
 /** Set by `@AllowAnonymous()`. */
 const ALLOW_ANONYMOUS = 'realtime:allow-anonymous';
 
@@ -23,6 +25,14 @@ interface GatewayHooks {
   handleDisconnect: (...args: unknown[]) => unknown;
 }
 
+/** Which server of the app: the same namespace on another port or path is another one. */
+export interface ServerAddress {
+  /** 0: the app's http server. */
+  readonly port: number;
+  /** Of the gateway's decorator; undefined: the module's. */
+  readonly path: string | undefined;
+}
+
 type NamespaceOption = string | RegExp | ((...args: never[]) => unknown);
 
 /** Options of a gateway's decorator that are about the gateway; all others are about the server, and the module's. */
@@ -35,6 +45,8 @@ export class Gateways {
 
   constructor(
     private readonly modules: ModulesContainer,
+    /** Nest 12 makes an instance for each event, Nest 11 none at all. */
+    private readonly servesRequestScope: boolean,
     private readonly onError: (exception: unknown, session: Session | undefined, event: string) => void,
   ) {}
 
@@ -54,6 +66,18 @@ export class Gateways {
     });
   }
 
+  get isEmpty(): boolean {
+    return this.find().length === 0;
+  }
+
+  /** The guard runs before the gateways' own. Call before gateways are bound. */
+  prependGuard(guard: object): void {
+    for (const { metatype } of this.find()) {
+      const guards = (Reflect.getMetadata(GUARDS, metatype) as unknown[] | undefined) ?? [];
+      Reflect.defineMetadata(GUARDS, [guard, ...guards], metatype);
+    }
+  }
+
   answerFailures(): void {
     for (const { metatype } of this.find()) answerFailuresOf(metatype);
   }
@@ -63,16 +87,24 @@ export class Gateways {
     if (this.bound) return;
     this.bound = this.find();
     for (const { metatype, instance, isStatic } of this.bound) {
+      if (!isStatic && !this.servesRequestScope) {
+        throw new Error(
+          `${metatype.name} is request-scoped, or something that it injects is: Nest 11 cannot run such gateways. Make it a singleton and inject per message, or use Nest 12.`,
+        );
+      }
       // A request-scoped gateway has a new instance for each event, so its hooks are wrapped on the prototype.
       const target = (isStatic ? instance : (metatype.prototype as object)) as Partial<GatewayHooks> | undefined;
       if (target) this.wrap(target);
     }
   }
 
-  /** Whether a gateway of this namespace admits connections without a token. */
-  admitsAnonymous(namespace: string): boolean {
+  /** Whether a gateway of this namespace on this server admits connections without a token. A subclass does not inherit it. */
+  admitsAnonymous(namespace: string, server: ServerAddress): boolean {
     return (this.bound ?? []).some(
-      ({ metatype }) => Reflect.getMetadata(ALLOW_ANONYMOUS, metatype) === true && servesNamespace(metatype, namespace),
+      ({ metatype }) =>
+        Reflect.getOwnMetadata(ALLOW_ANONYMOUS, metatype) === true &&
+        isOn(metatype, server) &&
+        servesNamespace(metatype, namespace),
     );
   }
 
@@ -168,6 +200,11 @@ function advice(key: string): string {
 function namespaceOf(gateway: Type): NamespaceOption {
   const options = Reflect.getMetadata(GATEWAY_OPTIONS, gateway) as { namespace?: NamespaceOption } | undefined;
   return options?.namespace ?? '/';
+}
+
+function isOn(gateway: Type, { port, path }: ServerAddress): boolean {
+  const options = Reflect.getMetadata(GATEWAY_OPTIONS, gateway) as { path?: string } | undefined;
+  return ((Reflect.getMetadata(GATEWAY_PORT, gateway) as number | undefined) ?? 0) === port && options?.path === path;
 }
 
 function servesNamespace(gateway: Type, namespace: string): boolean {

@@ -37,22 +37,35 @@ export function settleRejected(handling: Handling, exception: unknown): void {
 function settleStream(handling: Handling, stream: Observable<unknown>): void {
   const { session, message, isManual } = handling;
   const subscription = stream.subscribe({
-    next: (value) => {
-      if (isWsResponse(value)) {
-        session.emit(value.event, value.data);
-        if (!isManual) message.answer(null);
-      } else if (value !== undefined && value !== null && !isManual) answerWith(handling, value);
-    },
+    next: (value) => guarded(handling, () => settleNext(handling, value)),
     error: (exception: unknown) => settleRejected(handling, exception),
-    complete: () => {
-      if (message.failure) refuseFailed(handling, message.failure.exception);
-      else if (!isManual) message.answer(null);
-    },
+    complete: () =>
+      guarded(handling, () => {
+        if (message.failure) refuseFailed(handling, message.failure.exception);
+        else if (!isManual) message.answer(null);
+      }),
   });
   if (subscription.closed) return;
   const streams = (session.streams ??= new Set());
   streams.add(subscription);
   subscription.add(() => streams.delete(subscription));
+}
+
+/** RxJS throws what a subscriber throws where nobody can catch it: a value that cannot be encoded would end the process. */
+function guarded(handling: Handling, task: () => void): void {
+  try {
+    task();
+  } catch (exception) {
+    settleRejected(handling, exception);
+  }
+}
+
+function settleNext(handling: Handling, value: unknown): void {
+  const { session, message, isManual } = handling;
+  if (isWsResponse(value)) {
+    session.emit(value.event, value.data);
+    if (!isManual) message.answer(null);
+  } else if (value !== undefined && value !== null && !isManual) answerWith(handling, value);
 }
 
 /** A filter of the app has seen the exception: it may have acked; if not, the ack is the error. It has logged what it wanted. */

@@ -2,7 +2,7 @@ import type { Server, Socket } from 'socket.io';
 import type { ConnectionFlow } from '../connection/connection-flow.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
-import type { Gateways } from './gateways.js';
+import type { Gateways, ServerAddress } from './gateways.js';
 import type { MessageDispatcher } from './message-dispatcher.js';
 import { Session, type ReportError } from './session.js';
 import { sessionOf } from './session-of.js';
@@ -31,8 +31,8 @@ export class Handshake {
 
   constructor(private readonly deps: HandshakeDeps) {}
 
-  install(server: Server): void {
-    const middleware = (socket: Socket, next: Next): void => void this.admit(socket, next);
+  install(server: Server, address: ServerAddress): void {
+    const middleware = (socket: Socket, next: Next): void => void this.admit(socket, address, next);
     const serve = (socket: Socket): void => this.serve(socket);
     server.use(middleware);
     server.on('connection', serve);
@@ -50,14 +50,14 @@ export class Handshake {
     this.deps.flow.serve(session.connection);
   }
 
-  private async admit(socket: Socket, next: Next): Promise<void> {
+  private async admit(socket: Socket, address: ServerAddress, next: Next): Promise<void> {
     const session = new Session(socket, this.deps.report);
     const transport = TransportState.of(socket, (ended, reason) => this.end(ended, reason));
     this.maxNamespaces ??= this.deps.gateways.staticNamespaces().size + EXTRA_NAMESPACES;
     if (transport.size >= this.maxNamespaces || !transport.begin(session)) return session.closeTransport();
     try {
       session.connection = await this.deps.flow.open(session, {
-        allowAnonymous: this.deps.gateways.admitsAnonymous(session.namespace),
+        allowAnonymous: this.deps.gateways.admitsAnonymous(session.namespace, address),
       });
     } catch (error) {
       transport.end(session);

@@ -2,6 +2,7 @@ import { isEventName, isReservedEvent, type WireError } from 'nestjs-realtime-pr
 import type { Socket } from 'socket.io';
 import type { ClientRequests } from '../connection/client-requests.js';
 import type { Clock } from '../core/clock.js';
+import { gatewayScope } from '../core/gateway-scope.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { MALFORMED_EVENT } from './bounded-parser.js';
 import { wireOf } from './exceptions.js';
@@ -60,7 +61,7 @@ export class MessageDispatcher {
     const limited = connection.takeMessage();
     if (limited) return this.refuse(session, packet, limited.toWire());
     if (typeof event !== 'string')
-      return this.refuse(session, packet, wireOf('BAD_REQUEST', 'The event must have a name'));
+      return this.refuse(session, packet, wireOf('NOT_FOUND', 'The event must have a name'));
     if (event === MALFORMED_EVENT)
       return this.refuse(session, packet, wireOf('BAD_REQUEST', 'The payload is nested too deep'));
     if (isReservedEvent(event)) return this.request(session, event, packet);
@@ -88,10 +89,10 @@ export class MessageDispatcher {
     const message = this.begin(event, ack);
     const run = (): void => {
       if (!session.connection) return;
-      this.deps.requests.handle(session.connection, event, data).then(
-        (value) => message.answer(value),
-        (error: unknown) => this.fail(session, message, error),
-      );
+      this.deps.requests
+        .handle(session.connection, event, data)
+        .then((value) => message.answer(value))
+        .catch((error: unknown) => this.fail(session, message, error));
     };
     if (!session.whenOpen(run)) this.fail(session, message, TOO_EARLY);
   }
@@ -122,7 +123,7 @@ export class MessageDispatcher {
 
   private async run(session: Session, message: Message, handler: BoundHandler, data: unknown): Promise<void> {
     try {
-      const result = await handler.callback(data, message.ack);
+      const result = await gatewayScope.run(() => handler.callback(data, message.ack));
       settle({ session, message, isManual: handler.isAckHandledManually === true, metrics: this.deps.metrics }, result);
     } catch (exception) {
       settleRejected({ session, message, isManual: false, metrics: this.deps.metrics }, exception);

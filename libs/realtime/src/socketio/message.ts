@@ -28,8 +28,14 @@ export class Message {
     this.ack = (...values) => {
       if (this.isAnswered) return;
       this.isAnswered = true;
+      try {
+        clientAck(...values);
+      } catch (error) {
+        // What cannot be encoded has not been sent: the error may still be the answer.
+        this.isAnswered = false;
+        throw error;
+      }
       this.onAnswer(this);
-      clientAck(...values);
     };
     (this.ack as TaggedAck)[MESSAGE] = this;
   }

@@ -21,6 +21,8 @@ export interface RealtimeAdapterDeps {
   readonly httpServer: () => HttpServer | undefined;
   /** The first server is about to be created: this process is a node now. */
   readonly onFirstServer: () => void;
+  /** Runs on every gateway message before the gateway's own guards, where Nest does not run global guards (11). */
+  readonly gatewayGuard?: object | undefined;
   /** Socket.IO's own cluster adapter for each new server, if there is one. */
   readonly clusterAdapter: () => ServerOptions['adapter'] | undefined;
 }
@@ -36,6 +38,7 @@ export class RealtimeIoAdapter extends IoAdapter {
     super();
     watchFailures();
     deps.gateways.answerFailures();
+    if (deps.gatewayGuard) deps.gateways.prependGuard(deps.gatewayGuard);
   }
 
   /** Extend it to change options of all servers; call `super`. */
@@ -51,7 +54,7 @@ export class RealtimeIoAdapter extends IoAdapter {
     const server = port === 0 ? new Server(this.appServer(), all) : new Server(port, all);
     this.deps.upgrades.protect(server);
     this.deps.sockets.add(server);
-    this.deps.handshake.install(server);
+    this.deps.handshake.install(server, { port, path: options?.path });
     return server;
   }
 

@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
+import type { WireError } from 'nestjs-realtime-protocol';
 import type { Socket } from 'socket.io';
 import { Admission } from '../connection/admission.js';
 import type { Connection } from '../connection/connection.js';
@@ -123,8 +124,14 @@ export class Session implements ConnectionLink, FailureSink {
   fail(message: Message | undefined, exception: unknown): void {
     const { wire, isUnexpected } = mapException(exception);
     if (isUnexpected) this.report(exception, this, message?.event);
-    if (message?.ack) message.refuse(wire);
-    else this.emit('exception', { status: 'error', ...wire });
+    try {
+      this.tell(message, wire);
+    } catch (failure) {
+      // Details that cannot be encoded: nobody above would catch it, and the client still needs its answer.
+      this.report(failure, this, message?.event);
+      const { code, message: text, retryable } = wire;
+      this.tell(message, { code, message: text, retryable });
+    }
   }
 
   /** The socket is gone: nothing waits any more. */
@@ -132,6 +139,11 @@ export class Session implements ConnectionLink, FailureSink {
     this.waiting = undefined;
     for (const stream of this.streams ?? []) stream.unsubscribe();
     this.streams = undefined;
+  }
+
+  private tell(message: Message | undefined, wire: WireError): void {
+    if (message?.ack) message.refuse(wire);
+    else this.emit('exception', { status: 'error', ...wire });
   }
 
   private resume(): void {

@@ -1,0 +1,54 @@
+import { BoundedDecoder, MALFORMED_EVENT, MAX_JSON_DEPTH, isDeeperThan } from './bounded-parser.js';
+
+const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
+
+function decode(packet: string): unknown {
+  const decoder = new BoundedDecoder();
+  const packets: unknown[] = [];
+  decoder.on('decoded', (decoded: unknown) => packets.push(decoded));
+  decoder.add(packet);
+  decoder.destroy();
+  return packets[0];
+}
+
+describe('when JSON is measured', () => {
+  it.each([
+    ['exactly as deep as allowed', nested(4), 4, false],
+    ['one level deeper', nested(5), 4, true],
+    ['objects and lists together', '[{"a":[{"b":1}]}]', 3, true],
+    ['brackets inside of a text', `["${'['.repeat(50)}"]`, 4, false],
+    ['an escaped quote before brackets', `["\\"${'['.repeat(50)}"]`, 4, false],
+    ['an escaped backslash at the end of a text', `["\\\\",${nested(6)}]`, 4, true],
+    ['a text that never ends', `["${'['.repeat(50)}`, 4, false],
+  ])('%s', (_name, json, max, expected) => expect(isDeeperThan(json, max)).toBe(expected));
+});
+
+describe('when a packet is decoded', () => {
+  const deep = nested(MAX_JSON_DEPTH + 1);
+
+  it.each([
+    ['an event', '2["a",1]', { type: 2, nsp: '/', data: ['a', 1] }],
+    ['an event with an ack in a namespace', '2/chat,17["a"]', { type: 2, nsp: '/chat', id: 17, data: ['a'] }],
+    ['a deep event', `2/chat,17["a",${deep}]`, { type: 2, nsp: '/chat', id: 17, data: [MALFORMED_EVENT] }],
+    ['a CONNECT', '0/chat,{"token":"t"}', { type: 0, nsp: '/chat', data: { token: 't' } }],
+    ['a CONNECT without auth', '0', { type: 0, nsp: '/' }],
+    ['a CONNECT without auth in a namespace', '0/chat,', { type: 0, nsp: '/chat' }],
+    ['an ack', '317["a"]', { type: 3, nsp: '/', id: 17, data: ['a'] }],
+  ])('reads %s', (_name, packet, expected) => expect(decode(packet)).toEqual(expected));
+
+  it.each([['5'], ['-5'], ['[1]'], ['null'], ['"token"'], ['true']])('reads the auth %s as a bad token', (auth) => {
+    expect(decode(`0/chat,${auth}`)).toEqual({ type: 0, nsp: '/chat', data: { token: false } });
+  });
+
+  it.each([
+    ['an event without anything', '2'],
+    ['an event without anything but an ack id', '2/chat,17'],
+    ['an ack id that no number holds', `2${'9'.repeat(400)}["a"]`],
+    ['an event in the name of Socket.IO', '2["disconnect"]'],
+    ['a deep ack', `317${deep}`],
+    ['a deep CONNECT', `0{"a":${deep}}`],
+    ['a deep binary event', `51-["a",${deep}]`],
+    ['a deep binary event whose namespace holds a quote', `51-/a",["a",${deep}]`],
+    ['a text that is no packet', 'hello'],
+  ])('refuses %s', (_name, packet) => expect(() => decode(packet)).toThrow());
+});
