@@ -75,6 +75,7 @@ describe('when Redis is killed and comes back empty', () => {
 
     await redis.stop();
     await Promise.all([untilState(a.bus, 'down', 1_000), untilState(b.bus, 'down', 1_000)]);
+    await eventually(() => expect(a.connection.isUp).toBe(false));
     const calledAt = performance.now();
     await expect(a.bus.publish('c1', 'lost')).rejects.toMatchObject({
       code: 'UNAVAILABLE',
@@ -100,7 +101,7 @@ describe('when Redis is killed and comes back empty', () => {
     await using node = startNode({ url: redis.url, commandTimeoutMs: 10_000 });
     await node.bus.ready();
     await redis.stop();
-    await untilState(node.bus, 'down');
+    await eventually(() => expect(node.connection.isUp).toBe(false));
     const waiting = ['1', '2', '3'].map((value) => node.connection.command('RPUSH', 'list', value));
     await redis.restart();
     await expect(Promise.all(waiting)).resolves.toEqual([1, 2, 3]);
@@ -112,7 +113,7 @@ describe('when Redis is killed and comes back empty', () => {
     await using node = startNode({ url: redis.url, maxQueuedCommands: 5 });
     await node.bus.ready();
     await redis.stop();
-    await untilState(node.bus, 'down');
+    await eventually(() => expect(node.connection.isUp).toBe(false));
     const settled = await Promise.allSettled(
       Array.from({ length: 20 }, () => node.connection.command('SET', 'k', 'v')),
     );
@@ -142,8 +143,8 @@ describe('when the link is half-open', () => {
     const stalledAt = performance.now();
     proxy.stall();
     await untilState(far.bus, 'down', 2_000);
-    // Half an interval of tolerance on each side of the timeout.
-    expect(performance.now() - stalledAt).toBeLessThan(TIMES.probeTimeoutMs + TIMES.probeIntervalMs);
+    // The timeout, half an interval of tolerance, and a busy machine.
+    expect(performance.now() - stalledAt).toBeLessThan(2 * TIMES.probeTimeoutMs);
     expect(near.bus.state).toBe('up');
     await eventually(() => expect(far.connection.isUp).toBe(false), 2_000);
 
@@ -154,7 +155,9 @@ describe('when the link is half-open', () => {
   });
 
   it('does not take a slow link for a dead one', async () => {
-    await using far = startNode({ url: `redis://127.0.0.1:${proxy.port}` });
+    // Wider than elsewhere: proxy, test and bus share one event loop, which other tests may slow down.
+    const wide = { probeIntervalMs: 500, probeTimeoutMs: 2_000 };
+    await using far = startNode({ url: `redis://127.0.0.1:${proxy.port}`, ...wide });
     await far.bus.ready();
     const states: string[] = [];
     far.bus.onState((state) => states.push(state));
@@ -171,7 +174,7 @@ describe('when Redis is stopped and continued', () => {
     await using node = startNode({ url: redis.url });
     await node.bus.ready();
     redis.pause();
-    await untilState(node.bus, 'down', TIMES.probeTimeoutMs + TIMES.probeIntervalMs);
+    await untilState(node.bus, 'down', 2 * TIMES.probeTimeoutMs);
     await expect(node.connection.command('PING')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     redis.resume();
     await untilState(node.bus, 'up');

@@ -158,7 +158,11 @@ export class RedisBus implements ClusterBus {
   #startProbing(): void {
     const { clock, options } = this.#connection;
     this.#cancelProbing();
-    this.#probes = new Map();
+    const probes = new Map<string, number>();
+    // Half an interval of slack, because timers tremble; asked twice, because a timer runs before the socket is read.
+    const limitMs = options.probeTimeoutMs - options.probeIntervalMs / 2;
+    const isSilent = (): boolean => clock.now() - this.#heardAt >= limitMs;
+    this.#probes = probes;
     this.#heardAt = clock.now();
     let tickedAt = clock.now();
     this.#cancelProbing = clock.every(options.probeIntervalMs, () => {
@@ -166,9 +170,8 @@ export class RedisBus implements ClusterBus {
       // A late tick means that this process was stopped: the echo may lie unread in the socket.
       if (now - tickedAt > 2 * options.probeIntervalMs) this.#heardAt = now;
       tickedAt = now;
-      // Half an interval of slack, because timers tremble.
-      if (now - this.#heardAt >= options.probeTimeoutMs - options.probeIntervalMs / 2) return this.#giveUp();
-      this.#probe();
+      if (isSilent()) clock.after(0, () => this.#probes === probes && isSilent() && this.#giveUp());
+      else this.#probe();
     });
     this.#probe();
   }

@@ -83,14 +83,16 @@ export class RedisLink {
     let tickedAt = this.#clock.now();
     let answered = tickedAt;
     let asked: number | undefined;
+    // Half an interval of slack, because timers tremble; asked twice, because a timer runs before the socket is read.
+    const limitMs = probeTimeoutMs - probeIntervalMs / 2;
+    const isSilent = (): boolean => asked !== undefined && this.#clock.now() - answered >= limitMs;
     this.#cancelWatch = this.#clock.every(probeIntervalMs, () => {
       const now = this.#clock.now();
       // A late tick means that this process was stopped: the answer may lie unread in the socket.
       const isLate = now - tickedAt > 2 * probeIntervalMs;
       tickedAt = now;
       if (isLate) answered = now;
-      // Half an interval of slack, because timers tremble.
-      if (asked !== undefined && now - answered >= probeTimeoutMs - probeIntervalMs / 2) return this.#giveUp();
+      if (isSilent()) this.#clock.after(0, () => this.#client === client && isSilent() && this.#giveUp());
       if (asked !== undefined) return;
       asked = now;
       client.send(undefined, ['PING']).then(
