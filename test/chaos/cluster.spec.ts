@@ -6,7 +6,7 @@ import { connectedClient, type StockClient } from '../support/inbox.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { TEST_TIMEOUT_MS, within } from '../support/scale.js';
 import { mintToken } from '../support/tokens.js';
-import { Tabs } from './tabs.js';
+import { Tabs, type Tab } from './tabs.js';
 
 jest.setTimeout(TEST_TIMEOUT_MS);
 
@@ -62,7 +62,7 @@ describe('when three processes share one Redis', () => {
 
   it('shows a user with two tabs on two nodes once, and says once that it left', async () => {
     await using tabs = new Tabs();
-    const watchers = [];
+    const watchers: Tab[] = [];
     for (const [index, node] of nodes.entries()) watchers.push(await tabs.open(node, `watcher-${index}`, 'chat/tabs'));
     const first = await tabs.open(nodes[0]!, 'ada', 'chat/tabs');
     const second = await tabs.open(nodes[1]!, 'ada', 'chat/tabs');

@@ -51,8 +51,8 @@ export function scaledOptions(): Partial<RealtimeOptions> {
 }
 
 /** Options of `redis` that belong to `scaledOptions`. */
-export function scaledProbes(): { probeIntervalMs: number; probeTimeoutMs: number } {
-  return { probeIntervalMs: scaled(2_000), probeTimeoutMs: scaled(4_000) };
+export function scaledRedisTimes(): { probeIntervalMs: number; probeTimeoutMs: number; commandTimeoutMs: number } {
+  return { probeIntervalMs: scaled(2_000), probeTimeoutMs: scaled(4_000), commandTimeoutMs: scaled(5_000) };
 }
 
 export async function bootCluster(size: number, settings: ClusterSettings): Promise<Cluster> {

@@ -1,0 +1,128 @@
+import { randomBytes } from 'node:crypto';
+import { jest } from '@jest/globals';
+import { bootCluster, scaledOptions, type Cluster, type ClusterNode } from '../support/cluster.js';
+import { eventually } from '../support/eventually.js';
+import { startRedis } from '../support/redis.js';
+import { TEST_TIMEOUT_MS, observationWindow, scaled, within } from '../support/scale.js';
+import { incarnationOf, keysMentioning } from './redis-keys.js';
+import { Tabs, type Tab } from './tabs.js';
+
+jest.setTimeout(TEST_TIMEOUT_MS);
+
+const ROOM = 'chat/lost';
+/** On the third node only; `both` has a second tab on the first. */
+const GONE = ['gone-1', 'gone-2', 'gone-3'];
+const STAYING = ['both', 'stay-1', 'stay-2'];
+
+async function populate(tabs: Tabs, [one, two, three]: readonly ClusterNode[]): Promise<void> {
+  await tabs.open(one!, 'stay-1', ROOM);
+  await tabs.open(two!, 'stay-2', ROOM);
+  await tabs.open(one!, 'both', ROOM);
+  await tabs.open(three!, 'both', ROOM);
+  for (const user of GONE) await tabs.open(three!, user, ROOM);
+  await eventually(() => {
+    for (const { story } of tabs.all) {
+      expect(story.users).toEqual([...GONE, ...STAYING].sort());
+      expect(story.devicesOf('both')).toBe(2);
+    }
+  });
+}
+
+/** Joins and leaves of one user, as `PresenceService.changes` of all nodes told them together. */
+function told(cluster: Cluster, userId: string): string[] {
+  return cluster.changes
+    .filter((change) => change.room === ROOM && change.userId === userId)
+    .map(({ type }) => type)
+    .filter((type) => type === 'join' || type === 'leave');
+}
+
+/** Whoever comes now is seen after everything that was announced before. */
+async function fence(tabs: Tabs, node: ClusterNode, witnesses: readonly Tab[], name: string): Promise<void> {
+  await tabs.open(node, name, ROOM);
+  await eventually(() => witnesses.forEach(({ story }) => expect(story.users).toContain(name)));
+}
+
+describe('when a node is lost', () => {
+  const keyPrefix = () => `${randomBytes(6).toString('hex')}:`;
+
+  it('announces the users of a killed one as gone within 20 s, exactly once in the cluster', async () => {
+    await using redis = await startRedis();
+    await using cluster = await bootCluster(3, {
+      redisUrl: redis.url,
+      keyPrefix: keyPrefix(),
+      options: scaledOptions(),
+    });
+    await using tabs = new Tabs();
+    const [one, , three] = cluster.nodes;
+    await populate(tabs, cluster.nodes);
+    const survivors = tabs.except(three!);
+    const before = survivors.map(({ story }) => story.joins('gone-1'));
+
+    await three!.kill();
+    await eventually(() => {
+      for (const { story } of survivors) expect(story.users).toEqual([...STAYING].sort());
+    }, within(20_000));
+    for (const node of cluster.nodes.slice(0, 2)) {
+      expect((await node.call('list', ROOM)).map(({ id }) => id)).toEqual([...STAYING].sort());
+    }
+    // The second sweep finds nothing more to announce.
+    await observationWindow(scaled(62_000));
+    await fence(tabs, one!, survivors, 'zz-fence');
+    await cluster.settled();
+
+    for (const { story } of survivors) {
+      for (const user of GONE) expect(story.leaves(user)).toBe(1);
+      for (const user of STAYING) expect(story.leaves(user)).toBe(0);
+      expect(story.holes).toEqual([]);
+    }
+    expect(survivors.map(({ story }) => story.joins('gone-1'))).toEqual(before);
+    for (const user of GONE) expect([user, told(cluster, user)]).toEqual([user, ['join', 'leave']]);
+    for (const user of STAYING) expect([user, told(cluster, user)]).toEqual([user, ['join']]);
+  });
+
+  it('announces the users of one that was stopped as gone once and as back once, and keeps nothing of its old life', async () => {
+    await using redis = await startRedis();
+    const prefix = keyPrefix();
+    await using cluster = await bootCluster(3, {
+      redisUrl: redis.url,
+      keyPrefix: prefix,
+      options: scaledOptions(),
+    });
+    await using tabs = new Tabs();
+    const [one, , three] = cluster.nodes;
+    await populate(tabs, cluster.nodes);
+    const client = await redis.client();
+    const old = await incarnationOf(client, prefix, three!.id);
+    expect(await keysMentioning(client, prefix, old)).not.toEqual([]);
+    const survivors = tabs.except(three!);
+    const joinsBefore = new Map(survivors.map(({ story }) => [story, GONE.map((user) => story.joins(user))]));
+
+    three!.pause();
+    const stopped = observationWindow(scaled(25_000));
+    await eventually(() => {
+      for (const { story } of survivors) expect(story.users).toEqual([...STAYING].sort());
+    }, within(20_000));
+    await stopped;
+    three!.resume();
+    const forgotten = observationWindow(scaled(90_000));
+    await eventually(() => {
+      for (const { story } of tabs.all) expect(story.users).toEqual([...GONE, ...STAYING].sort());
+    }, within(10_000));
+    expect(tabs.all.every(({ client: { socket } }) => socket.connected)).toBe(true);
+    expect(await incarnationOf(client, prefix, three!.id)).not.toBe(old);
+
+    await forgotten;
+    await fence(tabs, one!, tabs.all.slice(), 'zz-fence');
+    await cluster.settled();
+    for (const { story } of survivors) {
+      expect(story.holes).toEqual([]);
+      for (const user of GONE) expect([user, story.leaves(user)]).toEqual([user, 1]);
+      expect(GONE.map((user) => story.joins(user))).toEqual(joinsBefore.get(story)!.map((count) => count + 1));
+      for (const user of STAYING) expect([user, story.leaves(user)]).toEqual([user, 0]);
+    }
+    for (const user of GONE) expect([user, told(cluster, user)]).toEqual([user, ['join', 'leave', 'join']]);
+    for (const user of STAYING) expect([user, told(cluster, user)]).toEqual([user, ['join']]);
+    // The tombstone that refuses delayed renewals is all that is left.
+    expect(await keysMentioning(client, prefix, old)).toEqual([`${prefix}{nodes}:dead`]);
+  });
+});
