@@ -62,7 +62,7 @@ describe('when the module is used wrongly', () => {
       path: 'x',
       heartbeat: { intervalMs: 0 },
     };
-    const message = await refusal(() => bootApp({ realtime: options as unknown as RealtimeOptions }));
+    const message = await refusal(() => bootApp({ realtime: options }));
     for (const name of ['auth', 'redis', 'limits.maxRooms', 'socketio.parser', 'path', 'heartbeat.intervalMs'])
       expect(message).toContain(name);
     expect(message.split('\n').length).toBeGreaterThanOrEqual(7);

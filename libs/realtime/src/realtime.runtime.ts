@@ -16,7 +16,7 @@ import { TransportSlots } from './connection/transport-slots.js';
 import type { Clock } from './core/clock.js';
 import { EventLoopLag } from './core/event-loop-lag.js';
 import type { NodeId } from './core/ids.js';
-import { formatSummary, summarize } from './core/metrics-summary.js';
+import { formatSummary, type summarize } from './core/metrics-summary.js';
 import { abuseLimit } from './limits/limits-options.js';
 import { TransportLimits } from './limits/transport-limits.js';
 import { HostedPresence } from './presence/hosted-presence.js';

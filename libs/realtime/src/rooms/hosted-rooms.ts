@@ -129,7 +129,7 @@ export class HostedRooms {
   /** The bus is back: it has its own subscriptions again; rooms that failed to subscribe try once more, tables look for holes. */
   private repair(): void {
     for (const entry of this.rooms.values()) {
-      if (entry.active) entry.presence?.resync();
+      if (entry.active) void entry.presence?.resync();
       else this.activate(entry).catch(() => this.deps.metrics.dropped('room-subscription'));
     }
   }

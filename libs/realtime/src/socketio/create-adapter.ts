@@ -51,7 +51,7 @@ export function createAdapterDeps(
     parts.report(error, placeOf(session, event));
   const gateways = new Gateways(parts.modules, parts.servesRequestScope, report);
   const serverOptions = toServerOptions(parts.server);
-  const problems = gateways.problems(serverOptions as Readonly<Record<string, unknown>>);
+  const problems = gateways.problems(serverOptions);
   if (problems.length > 0) throw new Error(`RealtimeModule cannot serve these gateways:\n- ${problems.join('\n- ')}`);
   const refusals = new RefusalLog(clock, parts.warn);
   const dispatcher = new MessageDispatcher({

@@ -37,11 +37,11 @@ export function answerFailuresOf(gateway: object): void {
 export function watchFailures(): void {
   const handler = WsExceptionsHandler.prototype as WsExceptionsHandler & { [WATCHED]?: true };
   if (handler[WATCHED]) return;
-  const handle = handler.handle;
+  const handle = Reflect.get(handler, 'handle') as (this: WsExceptionsHandler, ...args: unknown[]) => void;
   handler.handle = function (this: WsExceptionsHandler, exception: Error, host: ArgumentsHost) {
     const message = Message.find(host.getArgs<unknown[]>());
     if (message) message.failure ??= { exception };
-    return handle.call(this, exception, host as never);
+    return handle.call(this, exception, host);
   };
   handler[WATCHED] = true;
 }

@@ -22,7 +22,7 @@ const MAX_FRAGMENTS = 64;
 /** Engine.IO pins an older `ws` and does not pass `maxFragments`; this one is current and bounded. */
 class BoundedWebSocketServer extends WebSocketServer {
   constructor(options: WsServerOptions) {
-    super({ ...options, maxFragments: MAX_FRAGMENTS } as WsServerOptions);
+    super({ ...options, maxFragments: MAX_FRAGMENTS });
   }
 }
 
@@ -45,7 +45,7 @@ export function toServerOptions(options: SocketServerOptions): Partial<ServerOpt
     },
     // Upgrades outside our path belong to others on the same http server.
     destroyUpgrade: false,
-    wsEngine: BoundedWebSocketServer as unknown as ServerOptions['wsEngine'],
+    wsEngine: BoundedWebSocketServer,
     parser: boundedParser,
   };
 }

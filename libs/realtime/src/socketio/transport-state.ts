@@ -8,7 +8,7 @@ export class TransportState {
   private readonly sessions = new Map<string, Session>();
 
   private constructor(transport: Socket['conn'], onEnd: (session: Session, reason: string) => void) {
-    transport.once('close', (reason) => {
+    transport.once('close', (reason: string) => {
       for (const session of this.sessions.values()) onEnd(session, reason);
       this.sessions.clear();
     });
