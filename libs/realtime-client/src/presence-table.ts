@@ -18,15 +18,15 @@ export function fromSnapshot(snapshot: PresenceState): PresenceTable {
 
 /**
  * The table after the diff, the same table if the diff is older than it, or `stale` if something in between is missing.
- * A diff is applied only when it starts at our version: one that overlaps may have left out a user who came and went.
+ * A diff is applied only when it starts at our version: one that overlaps may have left out a user who came and went. The
+ * server's `from` is the version it told last, also over a change of epoch; from 0 the diff is the whole room.
  */
 export function merge(table: PresenceTable, diff: PresenceDiff | PresenceCount): PresenceTable | 'stale' {
   if (!('epoch' in diff)) return { ...table, count: diff.count, users: undefined };
   if (diff.epoch === table.epoch && diff.to <= table.version) return table;
-  // A room where nobody has been yet has no epoch; version 0 is empty in every epoch.
-  const isSameEpoch = diff.epoch === table.epoch || table.version === 0;
-  if (!isSameEpoch || diff.from !== table.version || !table.users) return 'stale';
-  const users = new Map(table.users);
+  const isWhole = diff.from === 0;
+  if (!isWhole && (diff.from !== table.version || !table.users)) return 'stale';
+  const users = new Map(isWhole ? [] : table.users);
   for (const user of [...(diff.join ?? []), ...(diff.update ?? [])]) users.set(user.id, user);
   for (const id of diff.leave ?? []) users.delete(id);
   return { epoch: diff.epoch, version: diff.to, count: users.size, users };

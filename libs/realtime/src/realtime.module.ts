@@ -10,7 +10,7 @@ import {
 import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { RealtimeAuthGuard } from './auth/realtime-auth.guard.js';
 import { RealtimeService } from './connection/realtime.service.js';
-import { systemClock } from './core/clock.js';
+import { REALTIME_CLOCK, systemClock, type Clock } from './core/clock.js';
 import { HEALTH_SOURCE } from './core/health-source.js';
 import { REALTIME_METRICS, noMetrics, type RealtimeMetrics } from './core/metrics.js';
 import { summarize } from './core/metrics-summary.js';
@@ -43,12 +43,17 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<RealtimeOption
  */
 @Module({
   providers: [
+    { provide: REALTIME_CLOCK, useValue: systemClock },
     {
       provide: RealtimeRuntime,
-      inject: [REALTIME_OPTIONS, { token: REALTIME_METRICS, optional: true }],
-      useFactory: async (options: RealtimeOptions, metrics: RealtimeMetrics = noMetrics): Promise<RealtimeRuntime> => {
+      inject: [REALTIME_OPTIONS, REALTIME_CLOCK, { token: REALTIME_METRICS, optional: true }],
+      useFactory: async (
+        options: RealtimeOptions,
+        clock: Clock,
+        metrics: RealtimeMetrics = noMetrics,
+      ): Promise<RealtimeRuntime> => {
         const resolved = resolveRealtimeOptions(options);
-        const deps = { clock: systemClock, metrics: summarize(metrics) };
+        const deps = { clock, metrics: summarize(metrics) };
         const runtime = await RealtimeRuntime.create({
           ...deps,
           options: resolved,

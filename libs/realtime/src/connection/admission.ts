@@ -29,10 +29,12 @@ type TransportRequest = IncomingMessage & {
   _query?: Record<string, unknown>;
   [DEFERRED]?: RealtimeError;
   [RELEASE]?: () => void;
+  [ADDRESS]?: string;
 };
 
 const DEFERRED = Symbol('nestjs-realtime:deferred');
 const RELEASE = Symbol('nestjs-realtime:release');
+const ADDRESS = Symbol('nestjs-realtime:address');
 /** Stock clients wait this long or longer by themselves; ours is told. */
 const DRAIN_RETRY_MS = 1_000;
 
@@ -62,6 +64,11 @@ export class Admission {
     return (request as TransportRequest)[DEFERRED];
   }
 
+  /** The client's address as a trusted proxy gave it; undefined where the peer's own is the client's. */
+  static addressOf(request: object): string | undefined {
+    return (request as TransportRequest)[ADDRESS];
+  }
+
   /** A polling transport was made of this request: it counts until the transport closes. */
   static keep(request: object, transport: { once(event: 'close', listener: () => void): unknown }): void {
     const polling = request as TransportRequest;
@@ -72,6 +79,7 @@ export class Admission {
 
   private count(request: TransportRequest): Refusal | undefined {
     const address = this.deps.address(request);
+    if (this.deps.trustsProxy) request[ADDRESS] = address;
     const admission = this.deps.limits.admit(address);
     if (admission.status === 'refused') {
       return this.refuse({

@@ -10,6 +10,9 @@ export interface Clock {
   every(intervalMs: number, task: () => void): Cancel;
 }
 
+/** Injection token of the clock of the whole module: override it in tests with a `ManualClock`. */
+export const REALTIME_CLOCK = Symbol.for('nestjs-realtime:CLOCK');
+
 export type Cancel = () => void;
 
 /** `setTimeout` fires at once above this (2^31 - 1 ms), so longer delays run in slices. */

@@ -44,6 +44,8 @@ export class Session implements ConnectionLink, FailureSink {
     private readonly report: ReportError,
   ) {
     (socket as Socket & { [SESSION]?: Session })[SESSION] = this;
+    const address = Admission.addressOf(socket.request);
+    if (address !== undefined) socket.handshake.address = address;
   }
 
   get id(): ConnectionId {

@@ -1,0 +1,2 @@
+export { REALTIME_CLOCK, type Clock } from '../core/clock.js';
+export { ManualClock } from './manual-clock.js';
