@@ -11,8 +11,11 @@ export interface TcpProxy extends AsyncDisposable {
   readonly connections: number;
   /** Resets every connection and refuses new ones until `heal()`. */
   cut(): void;
-  /** Half-open: connections stay (new ones too), bytes vanish in both directions, no RST. */
-  stall(): void;
+  /**
+   * Half-open: connections stay (new ones too), bytes vanish in both directions, no RST. `subscribers`: only those Redis
+   * connections that have ever subscribed to anything.
+   */
+  stall(which?: 'all' | 'subscribers'): void;
   /** Bytes take `ms` longer in each direction. */
   delay(ms: number): void;
   /** As new. Connections that lost bytes are reset, the others go on. */
@@ -24,7 +27,7 @@ export interface TcpProxyTarget {
   host?: string;
 }
 
-type Mode = 'open' | 'cut' | 'stalled';
+type Mode = 'open' | 'cut' | 'stalled' | 'stalled-subscribers';
 
 export async function startTcpProxy(target: TcpProxyTarget): Promise<TcpProxy> {
   const proxy = new FaultProxy(target);
@@ -44,7 +47,7 @@ class FaultProxy implements TcpProxy {
       if (this.#mode === 'cut') return void inbound.resetAndDestroy();
       const outbound = net.connect(target.port, target.host ?? '127.0.0.1');
       const link = new Link(inbound, outbound, {
-        isStalled: () => this.#mode === 'stalled',
+        isStalled: (isSubscriber) => this.#mode === 'stalled' || (this.#mode === 'stalled-subscribers' && isSubscriber),
         delayMs: () => this.#delayMs,
       });
       this.#links.add(link);
@@ -67,8 +70,8 @@ class FaultProxy implements TcpProxy {
     for (const link of this.#links) link.reset();
   }
 
-  stall(): void {
-    this.#mode = 'stalled';
+  stall(which: 'all' | 'subscribers' = 'all'): void {
+    this.#mode = which === 'all' ? 'stalled' : 'stalled-subscribers';
   }
 
   delay(ms: number): void {
@@ -90,12 +93,16 @@ class FaultProxy implements TcpProxy {
 }
 
 interface LinkWeather {
-  isStalled(): boolean;
+  isStalled(isSubscriber: boolean): boolean;
   delayMs(): number;
 }
 
+/** The command as RESP sends it: a bulk string of its own. */
+const SUBSCRIBE = /\r\n[ps]?subscribe\r\n/i;
+
 class Link {
   hasLost = false;
+  private isSubscriber = false;
 
   constructor(
     private readonly inbound: net.Socket,
@@ -104,6 +111,7 @@ class Link {
   ) {
     inbound.setNoDelay(true);
     outbound.setNoDelay(true);
+    inbound.on('data', (chunk: Buffer) => (this.isSubscriber ||= SUBSCRIBE.test(chunk.toString('latin1'))));
     this.#carry(inbound, outbound);
     this.#carry(outbound, inbound);
   }
@@ -124,19 +132,19 @@ class Link {
       const delayMs = this.weather.delayMs();
       order = order.then(async () => {
         if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
-        if (this.weather.isStalled()) this.hasLost = true;
+        if (this.weather.isStalled(this.isSubscriber)) this.hasLost = true;
         else if (!to.destroyed) to.write(chunk);
       });
     });
     from.once('end', () => {
       order = order.then(() => {
-        if (this.weather.isStalled()) this.hasLost = true;
+        if (this.weather.isStalled(this.isSubscriber)) this.hasLost = true;
         else to.end();
       });
     });
     from.once('error', () => to.destroy());
     from.once('close', () => {
-      if (!this.weather.isStalled()) to.destroy();
+      if (!this.weather.isStalled(this.isSubscriber)) to.destroy();
     });
   }
 }

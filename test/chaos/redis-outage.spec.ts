@@ -1,0 +1,158 @@
+import { randomBytes } from 'node:crypto';
+import { jest } from '@jest/globals';
+import { bootCluster, scaledOptions, scaledRedisTimes, type Cluster } from '../support/cluster.js';
+import { eventually } from '../support/eventually.js';
+import { startRedis, type TestRedis } from '../support/redis.js';
+import { Samples } from '../support/samples.js';
+import { SCALE, TEST_TIMEOUT_MS, observationWindow, scaled, within } from '../support/scale.js';
+import { probe, type ProbeAnswer } from './probes.js';
+import { Tabs, connect, type Tab } from './tabs.js';
+import { Ticks } from './ticks.js';
+
+jest.setTimeout(TEST_TIMEOUT_MS);
+
+const ROOM = 'chat/outage';
+const TICK_MS = 200;
+const OUTAGE_MS = scaled(25_000);
+/** After this, every leave that a lease or a lost storage could still bring has been announced. */
+const LATE_MS = scaled(15_000 + 2_000 + 5_000) + 6_000;
+
+/** `presence.settleMs` does not scale, because the reconnect backoff does not. */
+const WHOLE_WITHIN_MS = SCALE === 1 ? 10_000 : within(10_000) + 6_000;
+
+interface Outage {
+  begin(redis: TestRedis): Promise<void>;
+  end(redis: TestRedis): Promise<void>;
+}
+
+const OUTAGES: Record<string, Outage> = {
+  'killed, and comes back empty': { begin: (redis) => redis.stop(), end: (redis) => redis.restart() },
+  'stopped, and goes on where it was': {
+    begin: (redis) => Promise.resolve(redis.pause()),
+    end: (redis) => Promise.resolve(redis.resume()),
+  },
+};
+
+function users(tabs: Tabs): string[] {
+  return [...new Set(tabs.all.map(({ user }) => user))].sort();
+}
+
+async function populate(tabs: Tabs, { nodes }: Cluster): Promise<void> {
+  for (const [index, node] of nodes.entries()) {
+    await tabs.open(node, `user-${index}a`, ROOM);
+    await tabs.open(node, `user-${index}b`, ROOM);
+  }
+  await tabs.open(nodes[0]!, 'two-tabs', ROOM);
+  await tabs.open(nodes[1]!, 'two-tabs', ROOM);
+  await eventually(() => {
+    for (const { story } of tabs.all) {
+      expect(story.users).toEqual(users(tabs));
+      expect(story.devicesOf('two-tabs')).toBe(2);
+    }
+  });
+}
+
+/** Joins and leaves that clients or `PresenceService.changes` have told so far, as text. */
+function announced(tabs: readonly Tab[], cluster: Cluster, since: { diffs: number[]; changes: number }): string[] {
+  const told = tabs.flatMap(({ user, node, story }, index) =>
+    story.diffs
+      .slice(since.diffs[index])
+      .flatMap(({ join = [], leave = [] }) => [
+        ...join.map(({ id }) => `join ${id}`),
+        ...leave.map((id) => `leave ${id}`),
+      ])
+      .map((text) => `${text} to ${user} on ${node.id}`),
+  );
+  const changes = cluster.changes
+    .slice(since.changes)
+    .filter(({ type }) => type !== 'update')
+    .map(({ type, userId, node }) => `${type} ${userId} by ${node}`);
+  return [...told, ...changes];
+}
+
+describe.each(Object.entries(OUTAGES))('when Redis is %s', (_, outage) => {
+  it('goes on locally, says so, announces nobody who stayed, and is whole again soon after', async () => {
+    await using redis = await startRedis();
+    await using cluster = await bootCluster(3, {
+      redisUrl: redis.url,
+      keyPrefix: `${randomBytes(6).toString('hex')}:`,
+      options: { ...scaledOptions(), redis: scaledRedisTimes() },
+    });
+    await using tabs = new Tabs();
+    await populate(tabs, cluster);
+    const { nodes } = cluster;
+    using live = new Samples(100, () => Promise.all(nodes.map(({ url }) => probe(url, '/health/live'))));
+    using ready = new Samples(100, () => Promise.all(nodes.map(({ url }) => probe(url, '/health/ready'))));
+    const ticks = tabs.all.map((tab) => new Ticks(tab));
+    await Promise.all(nodes.map((node) => node.call('startTicks', ROOM, TICK_MS)));
+    await eventually(() => ticks.forEach((each) => expect(each.own.length).toBeGreaterThan(3)));
+    await eventually(() => expect(ready.last?.map(({ redis: state }) => state)).toEqual(['up', 'up', 'up']));
+    // Somebody whose connection does not live through it.
+    const leaver = await tabs.open(nodes[2]!, 'zz-leaver', ROOM);
+    await eventually(() => tabs.all.forEach(({ story }) => expect(story.users).toContain('zz-leaver')));
+    tabs.all.pop();
+    await cluster.settled();
+    const since = { diffs: tabs.all.map(({ story }) => story.diffs.length), changes: cluster.changes.length };
+
+    const wentAt = performance.now();
+    await outage.begin(redis);
+    const over = observationWindow(OUTAGE_MS);
+    const isDegraded = (answers: ProbeAnswer[]): boolean => answers.every(({ redis: state }) => state === 'degraded');
+    const isUp = (answers: ProbeAnswer[]): boolean => answers.every(({ redis: state }) => state === 'up');
+    const degraded = await eventually(() => {
+      const sample = ready.first(wentAt, isDegraded);
+      expect(sample).toBeDefined();
+      return sample!;
+    }, within(5_000));
+    expect(degraded.atMs - wentAt).toBeLessThanOrEqual(within(5_000));
+    leaver.client.socket.disconnect();
+    // Who comes now is let in, and told that the room cannot be joined yet.
+    await using newcomer = await connect(nodes[1]!, 'newcomer');
+    expect(await newcomer.ask('message.send', { room: ROOM, text: 'lost' })).toMatchObject({
+      error: { code: 'UNAVAILABLE', retryable: true },
+    });
+    await over;
+    expect(announced(tabs.all, cluster, since).filter((text) => !text.includes('zz-leaver'))).toEqual([]);
+    const backAt = performance.now();
+    await outage.end(redis);
+
+    await Promise.all([
+      eventually(() => expect(ready.first(backAt, isUp)).toBeDefined(), within(5_000)),
+      eventually(async () => {
+        for (const node of nodes) expect((await node.call('list', ROOM)).map(({ id }) => id)).toEqual(users(tabs));
+        for (const { story } of tabs.all) expect(story.users).toEqual(users(tabs));
+      }, WHOLE_WITHIN_MS),
+      eventually(async () => {
+        const text = randomBytes(6).toString('hex');
+        expect(await tabs.all[0]!.client.ask('message.send', { room: ROOM, text })).not.toHaveProperty('error');
+        for (const { client } of tabs.all) {
+          await client.inbox.next(({ event, args }) => event === 'message' && isText(args[0], text), 1_000);
+        }
+      }, within(10_000)),
+    ]);
+    await observationWindow(LATE_MS);
+    await tabs.open(nodes[0]!, 'zz-fence', ROOM);
+    await eventually(() => tabs.all.forEach(({ story }) => expect(story.users).toContain('zz-fence')));
+    await Promise.all(nodes.map((node) => node.call('stopTicks', ROOM)));
+    await cluster.settled();
+
+    const told = announced(tabs.all, cluster, { ...since, diffs: [...since.diffs, 0] });
+    expect(told.filter((text) => !/zz-leaver|zz-fence/.test(text))).toEqual([]);
+    for (const { story } of tabs.all.slice(0, -1)) {
+      expect([story.leaves('zz-leaver'), story.joins('zz-fence'), story.holes]).toEqual([1, 1, []]);
+    }
+    expect(tabs.all.map(({ client }) => client.socket.connected)).toEqual(tabs.all.map(() => true));
+    for (const each of ticks) {
+      expect(each.missing()).toEqual([]);
+      // A tick, and what a busy machine may add; an outage that reached local delivery would add seconds.
+      expect(each.longestPauseMs()).toBeLessThan(SCALE === 1 ? 1_000 : 2_000);
+    }
+    expect(live.all.filter(({ value }) => value.some(({ status }) => status !== 200))).toEqual([]);
+    expect(ready.all.filter(({ value }) => value.some(({ status }) => status !== 200))).toEqual([]);
+    expect(cluster.nodes.every(({ isRunning }) => isRunning)).toBe(true);
+  });
+});
+
+function isText(data: unknown, text: string): boolean {
+  return (data as { text?: unknown } | undefined)?.text === text;
+}

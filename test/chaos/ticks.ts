@@ -1,0 +1,30 @@
+import type { Tab } from './tabs.js';
+
+interface Tick {
+  readonly seq: number;
+  readonly atMs: number;
+}
+
+/** What a tab hears of its own node's `tick`s: the local delivery that nothing may interrupt. */
+export class Ticks {
+  readonly own: Tick[] = [];
+
+  constructor({ node, client }: Tab) {
+    client.socket.on('tick', (data: { node: string; seq: number }) => {
+      if (data.node === node.id) this.own.push({ seq: data.seq, atMs: performance.now() });
+    });
+  }
+
+  /** Numbers that were left out, came twice or in another order. */
+  missing(): string[] {
+    return this.own
+      .slice(1)
+      .map(({ seq }, index) => [this.own[index]!.seq, seq] as const)
+      .filter(([before, after]) => after !== before + 1)
+      .map(([before, after]) => `${before} is followed by ${after}`);
+  }
+
+  longestPauseMs(): number {
+    return Math.max(...this.own.slice(1).map(({ atMs }, index) => atMs - this.own[index]!.atMs));
+  }
+}
