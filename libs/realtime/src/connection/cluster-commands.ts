@@ -66,6 +66,8 @@ function isTarget(
   member: RoomMember,
   target: { userId?: string | undefined; connectionId?: string | undefined; transportId?: string | undefined },
 ): boolean {
+  // A command of another version, or garbage: who names nobody must not hit everybody.
+  if ((target.userId ?? target.connectionId ?? target.transportId) === undefined) return false;
   if (target.userId !== undefined && member.principal.id !== target.userId) return false;
   if (target.connectionId !== undefined && member.link.id !== target.connectionId) return false;
   return target.transportId === undefined || member.link.transportId === target.transportId;

@@ -59,8 +59,7 @@ export class RealtimeService {
 
   /** All connections of a user, on every node. */
   toUser(userId: string): RoomTarget {
-    if (typeof userId !== 'string' || userId === '')
-      throw new RealtimeError('BAD_REQUEST', 'userId must be a non-empty string');
+    checkNames({ userId });
     return this.toRoom(userRoom(userId));
   }
 
@@ -76,7 +75,7 @@ export class RealtimeService {
   /** Ends connections for good on every node; they may connect again with valid credentials. Rejects if the cluster did not take it. */
   async disconnect(target: { userId: string } | { connectionId: string }, reason?: string): Promise<ClusterAnswer> {
     const { userId, connectionId } = target as { userId?: string; connectionId?: string };
-    if (!userId && !connectionId) throw new RealtimeError('BAD_REQUEST', 'disconnect needs a userId or a connectionId');
+    checkNames({ userId, connectionId });
     return this.command({
       kind: 'disconnect',
       userId,
@@ -92,7 +91,9 @@ export class RealtimeService {
    */
   async revoke(options: RevokeOptions): Promise<ClusterAnswer> {
     const { userId, tokenId, issuedBefore, reason } = options;
-    if (!userId && !tokenId) throw new RealtimeError('BAD_REQUEST', 'revoke needs a userId or a tokenId');
+    checkNames({ userId, tokenId });
+    if (issuedBefore !== undefined && !Number.isFinite(issuedBefore.getTime()))
+      throw new RealtimeError('BAD_REQUEST', 'issuedBefore must be a valid date');
     const at = this.deps.clock.unixNow();
     return this.command({ kind: 'revoke', userId, tokenId, issuedBefore: issuedBefore?.getTime(), at, reason });
   }
@@ -111,4 +112,12 @@ export class RealtimeService {
     const { answers, missing } = await this.deps.requests.request('commands.applied', position);
     return { acknowledged: answers.map(({ nodeId }) => nodeId), missing };
   }
+}
+
+/** At least one name, and none of them empty or of another type: a command that names nobody could hit everybody. */
+function checkNames(names: Readonly<Record<string, unknown>>): void {
+  const given = Object.entries(names).filter(([, value]) => value !== undefined);
+  const [bad] = given.find(([, value]) => typeof value !== 'string' || value === '') ?? [];
+  if (bad !== undefined) throw new RealtimeError('BAD_REQUEST', `${bad} must be a non-empty string`);
+  if (given.length === 0) throw new RealtimeError('BAD_REQUEST', `${Object.keys(names).join(' or ')} is needed`);
 }
