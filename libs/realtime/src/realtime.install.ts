@@ -6,6 +6,7 @@ import { Admission } from './connection/admission.js';
 import { isFitForGateways } from './core/enhancers.js';
 import { clientAddress } from './limits/client-address.js';
 import { GatewayGuards } from './limits/gateway-guards.js';
+import { decideSend } from './limits/send-buffer-limit.js';
 import type { RealtimeRuntime } from './realtime.runtime.js';
 import { readPolicyMetadata, type DeclaredPolicy } from './rooms/room-policies.js';
 import { createAdapterDeps } from './socketio/create-adapter.js';
@@ -52,6 +53,8 @@ export function installAdapter(
     if (!hasPolicies) runtime.policies.load(findPolicies(modules));
     hasPolicies = true;
   };
+  const { maxSendBufferBytes: maxBytes, maxSendBufferMessages: maxMessages } = runtime.deps.options.limits;
+  const sendLimit = { maxBytes, maxMessages };
   const Adapter = runtime.deps.options.adapter ?? RealtimeIoAdapter;
   const adapter = new Adapter(
     createAdapterDeps({
@@ -63,6 +66,7 @@ export function installAdapter(
         requests: runtime.requests,
       },
       ...{ admission: createAdmission(runtime, logger), sockets: runtime.sockets, server: serverOptions(runtime) },
+      decideSend: (buffer, message) => decideSend(buffer, message, sendLimit),
       handlerTimeoutMs: runtime.deps.options.handlerTimeoutMs,
       httpServer: () => host.httpAdapter?.getHttpServer() as HttpServer | undefined,
       servesRequestScope: nestMajor() >= 12,

@@ -12,6 +12,7 @@ import type { SocketIoLocalSockets } from './local-socket-broadcast.js';
 import { MessageDispatcher } from './message-dispatcher.js';
 import type { RealtimeAdapterDeps } from './realtime-io.adapter.js';
 import { RefusalLog } from './refusal-log.js';
+import { SendBufferWatch, type SendBufferWatchDeps } from './send-buffer-watch.js';
 import { toServerOptions, type SocketServerOptions } from './server-options.js';
 import type { Session } from './session.js';
 import { UpgradeGuard } from './upgrade-guard.js';
@@ -26,6 +27,7 @@ export interface AdapterParts {
   readonly sockets: SocketIoLocalSockets;
   readonly server: SocketServerOptions;
   readonly handlerTimeoutMs: number;
+  readonly decideSend: SendBufferWatchDeps['decide'];
   readonly httpServer: () => HttpServer | undefined;
   readonly onFirstServer: () => void;
   readonly clusterAdapter: () => unknown;
@@ -61,6 +63,7 @@ export function createAdapterDeps(
   return {
     ...{ gateways, dispatcher, serverOptions, sockets: parts.sockets, httpServer: parts.httpServer },
     handshake: new Handshake({ flow, gateways, dispatcher, metrics, report }),
+    sendBuffers: new SendBufferWatch({ metrics, decide: parts.decideSend }),
     upgrades: new UpgradeGuard({ admission: parts.admission, advise: parts.warn }),
     onFirstServer: parts.onFirstServer,
     gatewayGuard: parts.gatewayGuard,

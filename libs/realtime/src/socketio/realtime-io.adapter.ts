@@ -6,6 +6,7 @@ import type { Handshake } from './handshake.middleware.js';
 import type { SocketIoLocalSockets } from './local-socket-broadcast.js';
 import type { MessageDispatcher } from './message-dispatcher.js';
 import { watchFailures } from './nest-failures.js';
+import type { SendBufferWatch } from './send-buffer-watch.js';
 import { sessionOf } from './session-of.js';
 import type { BoundHandler, Session } from './session.js';
 import type { UpgradeGuard } from './upgrade-guard.js';
@@ -16,6 +17,7 @@ export interface RealtimeAdapterDeps {
   readonly dispatcher: MessageDispatcher;
   readonly sockets: SocketIoLocalSockets;
   readonly upgrades: UpgradeGuard;
+  readonly sendBuffers: SendBufferWatch;
   readonly serverOptions: Partial<ServerOptions>;
   /** The app's http server; it does not exist yet when the adapter is made. */
   readonly httpServer: () => HttpServer | undefined;
@@ -53,6 +55,7 @@ export class RealtimeIoAdapter extends IoAdapter {
     if (adapter) all.adapter = adapter;
     const server = port === 0 ? new Server(this.appServer(), all) : new Server(port, all);
     this.deps.upgrades.protect(server);
+    this.deps.sendBuffers.install(server);
     this.deps.sockets.add(server);
     this.deps.handshake.install(server, { port, path: options?.path });
     return server;

@@ -1,0 +1,66 @@
+import type { Server } from 'socket.io';
+import type { RealtimeMetrics } from '../core/metrics.js';
+
+export interface SendBufferWatchDeps {
+  readonly decide: (buffer: Waiting, message: { bytes: number; isVolatile: boolean }) => 'send' | 'drop' | 'terminate';
+  readonly metrics: Pick<RealtimeMetrics, 'dropped'>;
+}
+
+interface Waiting {
+  readonly waitingBytes: number;
+  readonly waitingMessages: number;
+}
+
+interface Packet {
+  readonly data?: string | ArrayBufferView | undefined;
+}
+
+/** What is used of Engine.IO's socket. Pinned in test/e2e/slow-consumer.spec.ts. */
+interface EngineTransport {
+  readonly writeBuffer: readonly unknown[];
+  readonly transport: { readonly writable: boolean; readonly socket?: { terminate?: () => void } };
+  on(event: 'packetCreate', listener: (this: EngineTransport, packet: Packet) => void): unknown;
+  close(discard: boolean): void;
+  [BYTES]?: number;
+}
+
+const BYTES = Symbol('nestjs-realtime:waiting-bytes');
+
+/**
+ * Bounds what waits in memory for a client that reads slowly: beyond the limit its transport is terminated at once, because
+ * a goodbye could not get through. The client reconnects. Volatile messages are left out by Socket.IO while anything waits.
+ * One listener function for all transports; a client that keeps up costs one comparison a packet.
+ */
+export class SendBufferWatch {
+  private readonly onPacket: (this: EngineTransport, packet: Packet) => void;
+
+  constructor(deps: SendBufferWatchDeps) {
+    this.onPacket = function (this: EngineTransport, packet: Packet) {
+      if (this.transport.writable) return;
+      const bytes = sizeOf(packet);
+      const waitingBytes = this.writeBuffer.length === 0 ? 0 : (this[BYTES] ?? 0);
+      const buffer = { waitingBytes, waitingMessages: this.writeBuffer.length };
+      this[BYTES] = waitingBytes + bytes;
+      if (deps.decide(buffer, { bytes, isVolatile: false }) !== 'terminate') return;
+      deps.metrics.dropped('slow-consumer');
+      terminate(this);
+    };
+  }
+
+  install(server: Server): void {
+    server.engine.on('connection', (transport: EngineTransport) => transport.on('packetCreate', this.onPacket));
+  }
+}
+
+/** A UTF-16 length is at most a third of the bytes off, and costs nothing. */
+function sizeOf({ data }: Packet): number {
+  if (typeof data === 'string') return data.length;
+  return data?.byteLength ?? 0;
+}
+
+/** Engine.IO's own close waits for the buffer to drain; a WebSocket can be cut. */
+function terminate(transport: EngineTransport): void {
+  const { socket } = transport.transport;
+  if (socket?.terminate) socket.terminate();
+  else transport.close(true);
+}
