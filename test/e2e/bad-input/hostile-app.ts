@@ -30,6 +30,14 @@ export interface Reported extends ErrorContext {
   readonly error: unknown;
 }
 
+/** A handler that acks anything, in a namespace that the well-behaved client may open. */
+export interface Witness {
+  readonly namespace: string;
+  readonly event: string;
+  /** Default: one of `mintToken`. */
+  readonly token?: string;
+}
+
 /**
  * An app under attack, with a second client that behaves. After each case call `survives`: the well-behaved client still
  * gets its ack, nothing was polluted, and a turn of the event loop has passed in which an unhandled rejection or an
@@ -45,12 +53,13 @@ export class HostileApp implements AsyncDisposable {
     private readonly witness: { client: StockClient; event: string },
   ) {}
 
-  /** `witness` names a handler that acks anything, in a namespace that the well-behaved client may open. */
-  static async boot(options: TestAppOptions, witness: { namespace: string; event: string }): Promise<HostileApp> {
+  static async boot(options: TestAppOptions, witness: Witness): Promise<HostileApp> {
     const reported: Reported[] = [];
     const onError = (error: unknown, context: ErrorContext): void => void reported.push({ error, ...context });
     const node = await bootApp({ ...options, realtime: { onError, ...options.realtime } });
-    const client = await connectedClient(`${node.url}${witness.namespace}`, { auth: { token: mintToken('witness') } });
+    const client = await connectedClient(`${node.url}${witness.namespace}`, {
+      auth: { token: witness.token ?? mintToken('witness') },
+    });
     const hostile = new HostileApp(node, reported, { client, event: witness.event });
     node.app.useLogger(hostile.log);
     return hostile;

@@ -52,3 +52,28 @@ describe('when a packet is decoded', () => {
     ['a text that is no packet', 'hello'],
   ])('refuses %s', (_name, packet) => expect(() => decode(packet)).toThrow());
 });
+
+describe('when packets follow a DISCONNECT in the same read', () => {
+  it('decodes them in order, after Socket.IO had its turn', async () => {
+    const decoder = new BoundedDecoder();
+    const seen: unknown[] = [];
+    decoder.on('decoded', ({ type }: { type: number }) => seen.push(type));
+    for (const packet of ['2["a"]', '1', '0', '2["b"]', '1', '2["c"]']) decoder.add(packet);
+    expect(seen).toEqual([2, 1]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(seen).toEqual([2, 1, 0, 2, 1, 2]);
+  });
+
+  it('says by an invalid packet that one of them is malformed, and forgets them when it is destroyed', async () => {
+    const seen: unknown[] = [];
+    const decoder = new BoundedDecoder();
+    const gone = new BoundedDecoder();
+    for (const one of [decoder, gone]) {
+      one.on('decoded', ({ type }: { type: number }) => seen.push(type));
+      for (const packet of ['1', 'x']) one.add(packet);
+    }
+    gone.destroy();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(seen).toEqual([1, 1, 4]);
+  });
+});

@@ -41,8 +41,39 @@ export function isDeeperThan(json: string, max: number, from = 0): boolean {
 
 /** Looks at text packets before `JSON.parse` does: how deep they are, and what Socket.IO itself would let through. */
 export class BoundedDecoder extends Decoder {
+  private waiting: unknown[] | undefined;
+
   override add(packet: unknown): void {
+    if (this.waiting) this.waiting.push(packet);
+    else this.decode(packet);
+  }
+
+  override destroy(): void {
+    this.waiting?.splice(0);
+    super.destroy();
+  }
+
+  private decode(packet: unknown): void {
     super.add(typeof packet === 'string' ? boundPacket(packet) : packet);
+    if (typeof packet === 'string' && packet.charCodeAt(0) - ZERO === PacketType.DISCONNECT) this.pause();
+  }
+
+  /**
+   * Socket.IO carries out a DISCONNECT in the next tick, and closes the transport of a client whose CONNECT to the same
+   * namespace comes in the same read: what follows waits until the namespace is free.
+   */
+  private pause(): void {
+    this.waiting ??= [];
+    process.nextTick(() => {
+      const packets = this.waiting ?? [];
+      this.waiting = undefined;
+      try {
+        for (const packet of packets) this.add(packet);
+      } catch {
+        // Nobody above would catch it: a packet that is never valid makes Socket.IO close the transport.
+        super.emitReserved('decoded', { type: PacketType.CONNECT_ERROR, nsp: '/' });
+      }
+    });
   }
 }
 

@@ -52,6 +52,8 @@ export class Handshake {
 
   private async admit(socket: Socket, address: ServerAddress, next: Next): Promise<void> {
     const session = new Session(socket, this.deps.report);
+    // CONNECTs that came together with the one that closed the transport.
+    if (!session.isOpen) return;
     const transport = TransportState.of(socket, (ended, reason) => this.end(ended, reason));
     this.maxNamespaces ??= this.deps.gateways.staticNamespaces().size + EXTRA_NAMESPACES;
     if (transport.size >= this.maxNamespaces || !transport.begin(session)) return session.closeTransport();
