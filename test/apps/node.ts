@@ -57,6 +57,8 @@ async function main(): Promise<void> {
     .get(PresenceService)
     .changes.subscribe(({ type, room, user }) => tell({ kind: 'change', type, room, userId: user.id }));
   const operations = createOperations(app);
+  // The test is gone, however it ended.
+  process.once('disconnect', () => process.exit(0));
   process.on('message', (request: NodeRequest) => void answer(operations, request));
   await app.listen(0, '127.0.0.1');
   const { port } = app.getHttpServer().address() as AddressInfo;

@@ -57,13 +57,18 @@ describe('when a node is lost', () => {
     await populate(tabs, cluster.nodes);
     const survivors = tabs.except(three!);
     const before = survivors.map(({ story }) => story.joins('gone-1'));
+    await tabs.open(three!, 'zz-moving', ROOM);
+    await eventually(() => survivors.forEach(({ story }) => expect(story.users).toContain('zz-moving')));
 
     await three!.kill();
+    // Who comes back elsewhere before anybody was missed has not left.
+    await tabs.open(one!, 'zz-moving', ROOM);
+    const remaining = [...STAYING, 'zz-moving'].sort();
     await eventually(() => {
-      for (const { story } of survivors) expect(story.users).toEqual([...STAYING].sort());
+      for (const { story } of survivors) expect(story.users).toEqual(remaining);
     }, within(20_000));
     for (const node of cluster.nodes.slice(0, 2)) {
-      expect((await node.call('list', ROOM)).map(({ id }) => id)).toEqual([...STAYING].sort());
+      expect((await node.call('list', ROOM)).map(({ id }) => id)).toEqual(remaining);
     }
     // The second sweep finds nothing more to announce.
     await observationWindow(scaled(62_000));
@@ -72,12 +77,14 @@ describe('when a node is lost', () => {
 
     for (const { story } of survivors) {
       for (const user of GONE) expect(story.leaves(user)).toBe(1);
-      for (const user of STAYING) expect(story.leaves(user)).toBe(0);
+      for (const user of remaining) expect([user, story.leaves(user)]).toEqual([user, 0]);
+      expect(story.joins('zz-moving')).toBe(1);
+      expect(story.devicesOf('zz-moving')).toBe(1);
       expect(story.holes).toEqual([]);
     }
     expect(survivors.map(({ story }) => story.joins('gone-1'))).toEqual(before);
     for (const user of GONE) expect([user, told(cluster, user)]).toEqual([user, ['join', 'leave']]);
-    for (const user of STAYING) expect([user, told(cluster, user)]).toEqual([user, ['join']]);
+    for (const user of remaining) expect([user, told(cluster, user)]).toEqual([user, ['join']]);
   });
 
   it('announces the users of one that was stopped as gone once and as back once, and keeps nothing of its old life', async () => {
@@ -119,6 +126,11 @@ describe('when a node is lost', () => {
       for (const user of GONE) expect([user, story.leaves(user)]).toEqual([user, 1]);
       expect(GONE.map((user) => story.joins(user))).toEqual(joinsBefore.get(story)!.map((count) => count + 1));
       for (const user of STAYING) expect([user, story.leaves(user)]).toEqual([user, 0]);
+    }
+    for (const { story } of tabs.all.filter(({ node }) => node === three)) {
+      // They may hear of it, or find everything as it was; never one half of it.
+      expect(story.holes).toEqual([]);
+      for (const user of [...GONE, ...STAYING]) expect(story.users).toContain(user);
     }
     for (const user of GONE) expect([user, told(cluster, user)]).toEqual([user, ['join', 'leave', 'join']]);
     for (const user of STAYING) expect([user, told(cluster, user)]).toEqual([user, ['join']]);

@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { jest } from '@jest/globals';
 import { bootCluster, scaledOptions, scaledRedisTimes, type Cluster } from '../support/cluster.js';
 import { eventually } from '../support/eventually.js';
+import { PresenceStory } from '../support/presence-story.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { Samples } from '../support/samples.js';
 import { SCALE, TEST_TIMEOUT_MS, observationWindow, scaled, within } from '../support/scale.js';
 import { probe, type ProbeAnswer } from './probes.js';
 import { Tabs, connect, type Tab } from './tabs.js';
 import { Ticks } from './ticks.js';
+import { Traffic } from './traffic.js';
 
 jest.setTimeout(TEST_TIMEOUT_MS);
 
@@ -80,11 +82,13 @@ describe.each(Object.entries(OUTAGES))('when Redis is %s', (_, outage) => {
     });
     await using tabs = new Tabs();
     await populate(tabs, cluster);
-    const { nodes } = cluster;
+    const nodes = [...cluster.nodes];
     using live = new Samples(100, () => Promise.all(nodes.map(({ url }) => probe(url, '/health/live'))));
     using ready = new Samples(100, () => Promise.all(nodes.map(({ url }) => probe(url, '/health/ready'))));
     const ticks = tabs.all.map((tab) => new Ticks(tab));
     await Promise.all(nodes.map((node) => node.call('startTicks', ROOM, TICK_MS)));
+    const senders = [0, 2, 4].map((index) => new Traffic(tabs.all[index]!.client, 'chat/traffic', TICK_MS));
+    await nodes[0]!.call('revoke', { tokenId: 'stolen' });
     await eventually(() => ticks.forEach((each) => expect(each.own.length).toBeGreaterThan(3)));
     await eventually(() => expect(ready.last?.map(({ redis: state }) => state)).toEqual(['up', 'up', 'up']));
     // Somebody whose connection does not live through it.
@@ -107,8 +111,8 @@ describe.each(Object.entries(OUTAGES))('when Redis is %s', (_, outage) => {
     expect(degraded.atMs - wentAt).toBeLessThanOrEqual(within(5_000));
     leaver.client.socket.disconnect();
     // Who comes now is let in, and told that the room cannot be joined yet.
-    await using newcomer = await connect(nodes[1]!, 'newcomer');
-    expect(await newcomer.ask('message.send', { room: ROOM, text: 'lost' })).toMatchObject({
+    await using newcomer = await connect(nodes[1]!, 'zz-newcomer');
+    expect(await newcomer.ask('realtime:join', { room: ROOM })).toMatchObject({
       error: { code: 'UNAVAILABLE', retryable: true },
     });
     await over;
@@ -121,6 +125,9 @@ describe.each(Object.entries(OUTAGES))('when Redis is %s', (_, outage) => {
       eventually(async () => {
         for (const node of nodes) expect((await node.call('list', ROOM)).map(({ id }) => id)).toEqual(users(tabs));
         for (const { story } of tabs.all) expect(story.users).toEqual(users(tabs));
+        for (const user of [...users(tabs), 'zz-newcomer']) {
+          expect([user, await nodes[2]!.call('isOnline', user)]).toEqual([user, { online: true }]);
+        }
       }, WHOLE_WITHIN_MS),
       eventually(async () => {
         const text = randomBytes(6).toString('hex');
@@ -130,17 +137,23 @@ describe.each(Object.entries(OUTAGES))('when Redis is %s', (_, outage) => {
         }
       }, within(10_000)),
     ]);
+    const late = await cluster.add();
+    await expect(connect(late, 'thief', { jti: 'stolen' })).rejects.toMatchObject({ data: { code: 'REVOKED' } });
     await observationWindow(LATE_MS);
-    await tabs.open(nodes[0]!, 'zz-fence', ROOM);
-    await eventually(() => tabs.all.forEach(({ story }) => expect(story.users).toContain('zz-fence')));
+    // Whoever joins now is heard of after everything that was announced before.
+    await PresenceStory.join(newcomer, ROOM);
+    await eventually(() => tabs.all.forEach(({ story }) => expect(story.users).toContain('zz-newcomer')));
     await Promise.all(nodes.map((node) => node.call('stopTicks', ROOM)));
+    for (const sender of senders) sender[Symbol.dispose]();
+    await eventually(() => senders.forEach(({ sent, answers }) => expect(answers).toHaveLength(sent)));
     await cluster.settled();
 
-    const told = announced(tabs.all, cluster, { ...since, diffs: [...since.diffs, 0] });
-    expect(told.filter((text) => !/zz-leaver|zz-fence/.test(text))).toEqual([]);
-    for (const { story } of tabs.all.slice(0, -1)) {
-      expect([story.leaves('zz-leaver'), story.joins('zz-fence'), story.holes]).toEqual([1, 1, []]);
+    const told = announced(tabs.all, cluster, since);
+    expect(told.filter((text) => !/zz-leaver|zz-newcomer/.test(text))).toEqual([]);
+    for (const { story } of tabs.all) {
+      expect([story.leaves('zz-leaver'), story.joins('zz-newcomer'), story.holes]).toEqual([1, 1, []]);
     }
+    expect(new Set(senders.flatMap(({ codes }) => codes))).toEqual(new Set(['UNAVAILABLE']));
     expect(tabs.all.map(({ client }) => client.socket.connected)).toEqual(tabs.all.map(() => true));
     for (const each of ticks) {
       expect(each.missing()).toEqual([]);
