@@ -1,6 +1,7 @@
 export { RealtimeModule, REALTIME_OPTIONS } from './realtime.module.js';
 export type {
   ClusterOptions,
+  DrainOptions,
   ErrorContext,
   HeartbeatOptions,
   MetricsOptions,

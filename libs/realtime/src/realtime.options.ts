@@ -33,6 +33,7 @@ export interface RealtimeOptions {
   rooms?: RoomsOptions | undefined;
   cluster?: ClusterOptions | undefined;
   metrics?: MetricsOptions | undefined;
+  drain?: DrainOptions | undefined;
   /** The other `ServerOptions` of Socket.IO; not those that the library owns. */
   socketio?: Readonly<Record<string, unknown>> | undefined;
   /** A subclass of `RealtimeIoAdapter`. */
@@ -62,6 +63,11 @@ export interface PresenceOptions {
 export interface RoomsOptions {
   /** Milliseconds a room without members stays subscribed. @default 10_000 */
   lingerMs?: number | undefined;
+}
+
+export interface DrainOptions {
+  /** Milliseconds over which `RealtimeService.drain()` hands connections over. 0: at once. @default 15_000 */
+  windowMs?: number | undefined;
 }
 
 export interface MetricsOptions {
@@ -114,6 +120,7 @@ export interface ResolvedRealtimeOptions {
     requestTimeoutMs: number;
   }>;
   readonly metrics: Readonly<{ summaryMs: number }>;
+  readonly drain: Readonly<{ windowMs: number }>;
   readonly socketio: Readonly<Record<string, unknown>>;
   readonly adapter: RealtimeOptions['adapter'];
   readonly onError: RealtimeOptions['onError'];
@@ -168,6 +175,7 @@ export function resolveRealtimeOptions(options: RealtimeOptions): ResolvedRealti
       requestTimeoutMs: cluster.requestTimeoutMs ?? 1_000,
     },
     metrics: { summaryMs: metrics.summaryMs ?? 60_000 },
+    drain: { windowMs: options.drain?.windowMs ?? 15_000 },
     socketio: options.socketio ?? {},
     adapter: options.adapter,
     onError: options.onError,
@@ -204,6 +212,7 @@ function checkTimes(options: RealtimeOptions): string[] {
     ...named('presence', presence),
     ...named('rooms', rooms),
     ...named('metrics', metrics),
+    ...named('drain', options.drain ?? {}),
   };
   const { nodeId, ...clusterTimes } = cluster;
   const positive = {

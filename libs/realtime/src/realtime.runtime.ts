@@ -11,6 +11,7 @@ import { ClientRequests } from './connection/client-requests.js';
 import { ClusterCommands } from './connection/cluster-commands.js';
 import { ConnectionFlow } from './connection/connection-flow.js';
 import type { Connection } from './connection/connection.js';
+import { Drain } from './connection/drain.js';
 import { RealtimeService } from './connection/realtime.service.js';
 import { TransportSlots } from './connection/transport-slots.js';
 import type { Clock } from './core/clock.js';
@@ -79,6 +80,7 @@ export class RealtimeRuntime {
   private readonly stops: (() => void)[] = [];
   private starting: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
+  private draining: Drain | undefined;
 
   static async create(deps: RuntimeDeps): Promise<RealtimeRuntime> {
     return new RealtimeRuntime(deps, await createAuthenticator(deps.options.auth, { clock: deps.clock }));
@@ -210,9 +212,12 @@ export class RealtimeRuntime {
     }
   }
 
+  /** Takes no new connections and hands over those that are here. */
   async drain(): Promise<void> {
     this.isDraining = true;
-    await Promise.resolve();
+    const { registry } = this;
+    this.draining ??= new Drain({ registry, clock: this.deps.clock, windowMs: this.deps.options.drain.windowMs });
+    await this.draining.run();
   }
 
   /** Everything of this node ends; the lease runs out a little later, so that who comes back has not left. */
@@ -277,7 +282,7 @@ export class RealtimeRuntime {
     this.lag.close();
     // What cannot be said to an engine that is away must not hold up the exit: its lease runs out by itself.
     if (this.deps.engine.bus.state !== 'up') await this.deps.engine.close();
-    await this.hosted.close();
+    this.hosted.close();
     await this.presence.close();
     await this.nodes.close(this.deps.options.presence.leaveGraceMs + LEASE_SLACK_MS);
     await this.follower.close();

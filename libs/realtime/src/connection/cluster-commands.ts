@@ -17,7 +17,7 @@ export interface ClusterCommandsDeps {
 export class ClusterCommands {
   constructor(private readonly deps: ClusterCommandsDeps) {}
 
-  async apply(command: ClusterCommand): Promise<void> {
+  apply(command: ClusterCommand): void {
     switch (command.kind) {
       case 'disconnect':
         return this.disconnect(command);
@@ -37,15 +37,9 @@ export class ClusterCommands {
     for (const connection of this.candidates(command.userId)) if (isTarget(connection, command)) connection.end(error);
   }
 
-  private async removeFrom(
-    room: string,
-    isMeant: (member: RoomMember) => boolean,
-    status: 'kicked' | 'closed',
-  ): Promise<void> {
+  private removeFrom(room: string, isMeant: (member: RoomMember) => boolean, status: 'kicked' | 'closed'): void {
     const members = [...this.deps.registry.members(room)].filter(isMeant);
-    await Promise.all(
-      members.map((member) => this.deps.membership.remove(member, room, { status, code: 'FORBIDDEN' })),
-    );
+    for (const member of members) this.deps.membership.remove(member, room, { status, code: 'FORBIDDEN' });
   }
 
   private revoke(command: Extract<ClusterCommand, { kind: 'revoke' }>): void {

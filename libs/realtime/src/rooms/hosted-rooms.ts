@@ -84,14 +84,13 @@ export class HostedRooms {
     entry.linger = this.deps.clock.after(this.deps.lingerMs, () => this.drop(entry));
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.offState();
     for (const entry of this.rooms.values()) {
       entry.linger?.();
       entry.presence?.close();
     }
     this.rooms.clear();
-    await Promise.resolve();
   }
 
   private create(room: string): Entry {

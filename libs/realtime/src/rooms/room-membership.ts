@@ -56,15 +56,14 @@ export class RoomMembership {
   }
 
   leave(member: RoomMember, room: string): Promise<void> {
-    return member.inOrder(() => this.depart(member, room));
+    return member.inOrder(async () => this.depart(member, room));
   }
 
-  /** Removes the connection at once and tells it why; never rejects. */
-  async remove(member: RoomMember, room: string, status: Omit<RoomStatus, 'room'>): Promise<void> {
+  /** Removes the connection at once and tells it why. */
+  remove(member: RoomMember, room: string, status: Omit<RoomStatus, 'room'>): void {
     if (!member.rooms.has(room)) return;
-    const left = this.depart(member, room);
+    this.depart(member, room);
     member.link.emit(SERVER_EVENTS.room, { room, ...status } satisfies RoomStatus);
-    await left;
   }
 
   /** The connection is gone: presence waits for the user to come back, everything else ends now. */
@@ -110,12 +109,11 @@ export class RoomMembership {
     }
   }
 
-  private async depart(member: RoomMember, room: string): Promise<void> {
+  private depart(member: RoomMember, room: string): void {
     if (!this.deps.registry.remove(member, room)) return;
     member.link.leaveRoom(room);
     this.deps.hosted.release(room, { isHold: false });
     if (isTracked(this.deps.policies.match(room)?.declared.options)) this.leavePresence(member, room);
-    await Promise.resolve();
   }
 
   /** Not awaited: an outage must not delay the answer; the entry is removed locally at once and in the store until done. */
