@@ -3,7 +3,7 @@ import type { RealtimeRuntime } from './realtime.runtime.js';
 
 /** What probes may ask of this node; every answer is in memory already. */
 export function createHealthSource(runtime: RealtimeRuntime): HealthSource {
-  const { engine, options } = runtime.deps;
+  const { engine, options } = runtime.context;
   let hasHeardProbe = engine.kind === 'memory' || engine.bus.state === 'up';
   engine.bus.onState((state) => (hasHeardProbe ||= state === 'up'));
   return {
@@ -25,10 +25,10 @@ export function createHealthSource(runtime: RealtimeRuntime): HealthSource {
       return runtime.lag.currentMs;
     },
     get isAtCapacity() {
-      return runtime.transportLimits.isAtCapacity;
+      return runtime.connections.transportLimits.isAtCapacity;
     },
     get transports() {
-      return runtime.transportLimits.live;
+      return runtime.connections.transportLimits.live;
     },
   };
 }

@@ -50,24 +50,24 @@ export function installAdapter(
   const logger = new Logger('Realtime');
   let hasPolicies = false;
   const loadPolicies = (): void => {
-    if (!hasPolicies) runtime.policies.load(findPolicies(modules));
+    if (!hasPolicies) runtime.rooms.policies.load(findPolicies(modules));
     hasPolicies = true;
   };
-  const { maxSendBufferBytes: maxBytes, maxSendBufferMessages: maxMessages } = runtime.deps.options.limits;
+  const { maxSendBufferBytes: maxBytes, maxSendBufferMessages: maxMessages } = runtime.context.options.limits;
   const sendLimit = { maxBytes, maxMessages };
-  const Adapter = runtime.deps.options.adapter ?? RealtimeIoAdapter;
+  const Adapter = runtime.context.options.adapter ?? RealtimeIoAdapter;
   const adapter = new Adapter(
     createAdapterDeps({
       ...{
         modules,
-        clock: runtime.deps.clock,
-        metrics: runtime.deps.metrics,
-        flow: runtime.flow,
-        requests: runtime.requests,
+        clock: runtime.context.clock,
+        metrics: runtime.context.metrics,
+        flow: runtime.connections.flow,
+        requests: runtime.connections.requests,
       },
       ...{ admission: createAdmission(runtime, logger), sockets: runtime.sockets, server: serverOptions(runtime) },
       decideSend: (buffer, message) => decideSend(buffer, message, sendLimit),
-      handlerTimeoutMs: runtime.deps.options.handlerTimeoutMs,
+      handlerTimeoutMs: runtime.context.options.handlerTimeoutMs,
       httpServer: () => host.httpAdapter?.getHttpServer() as HttpServer | undefined,
       servesRequestScope: nestMajor() >= 12,
       gatewayGuard: nestMajor() < 12 ? new GatewayGuards(config) : undefined,
@@ -75,8 +75,8 @@ export function installAdapter(
         loadPolicies();
         runtime.serve();
       },
-      clusterAdapter: () => runtime.deps.engine.socketIoAdapter,
-      report: (error, where) => runtime.report(error, where),
+      clusterAdapter: () => runtime.context.engine.socketIoAdapter,
+      report: (error, where) => runtime.context.report(error, where),
       warn: (line) => logger.warn(line),
     }),
   );
@@ -115,10 +115,10 @@ function findPolicies(modules: ModulesContainer): DeclaredPolicy[] {
 }
 
 function createAdmission(runtime: RealtimeRuntime, logger: Logger): Admission {
-  const { options, metrics, clock } = runtime.deps;
+  const { options, metrics, clock } = runtime.context;
   const refusals = new RefusalLog(clock, (line) => logger.warn(line));
   return new Admission({
-    ...{ origins: options.origins, metrics, limits: runtime.transportLimits },
+    ...{ origins: options.origins, metrics, limits: runtime.connections.transportLimits },
     trustsProxy: options.trustProxy !== false && options.trustProxy !== 0,
     address: clientAddress(options.trustProxy),
     isDraining: () => runtime.isDraining,
@@ -127,7 +127,7 @@ function createAdmission(runtime: RealtimeRuntime, logger: Logger): Admission {
   });
 }
 
-function serverOptions({ deps: { options } }: RealtimeRuntime) {
+function serverOptions({ context: { options } }: RealtimeRuntime) {
   return {
     ...{
       path: options.path,
@@ -148,7 +148,7 @@ function warnAtBoot(config: ApplicationConfig, runtime: RealtimeRuntime, logger:
       'Nobody listens to SIGTERM: call app.enableShutdownHooks(), or every deploy cuts connections without warning.',
     );
   }
-  for (const [namespace, check] of Object.entries(runtime.deps.options.auth.namespaces)) {
+  for (const [namespace, check] of Object.entries(runtime.context.options.auth.namespaces)) {
     if (check === false)
       logger.warn(
         `auth.namespaces: '${namespace}' is left to the app: nobody is authenticated there by RealtimeModule.`,

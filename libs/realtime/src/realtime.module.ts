@@ -83,29 +83,37 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<RealtimeOption
         }
       },
     },
-    { provide: RoomManager, inject: [RealtimeRuntime], useFactory: (runtime: RealtimeRuntime) => runtime.rooms },
+    {
+      provide: RoomManager,
+      inject: [RealtimeRuntime],
+      useFactory: (runtime: RealtimeRuntime) => runtime.rooms.manager,
+    },
     { provide: RealtimeService, inject: [RealtimeRuntime], useFactory: (runtime: RealtimeRuntime) => runtime.service },
-    { provide: NodePresence, inject: [RealtimeRuntime], useFactory: (runtime: RealtimeRuntime) => runtime.presence },
+    {
+      provide: NodePresence,
+      inject: [RealtimeRuntime],
+      useFactory: (runtime: RealtimeRuntime) => runtime.cluster.presence,
+    },
     {
       provide: PRESENCE_STORE,
       inject: [RealtimeRuntime],
-      useFactory: (runtime: RealtimeRuntime) => runtime.deps.engine.presence,
+      useFactory: (runtime: RealtimeRuntime) => runtime.context.engine.presence,
     },
     {
       provide: PresenceService,
       inject: [RealtimeRuntime],
-      useFactory: ({ deps, presence, transitions }: RealtimeRuntime) =>
-        new PresenceService(deps.engine.presence, presence, transitions),
+      useFactory: ({ context, cluster }: RealtimeRuntime) =>
+        new PresenceService(context.engine.presence, cluster.presence, cluster.transitions),
     },
     {
       provide: RATE_STORE,
       inject: [RealtimeRuntime],
-      useFactory: (runtime: RealtimeRuntime) => runtime.deps.engine.rates,
+      useFactory: (runtime: RealtimeRuntime) => runtime.context.engine.rates,
     },
     {
       provide: REDIS_ADAPTER,
       inject: [RealtimeRuntime],
-      useFactory: (runtime: RealtimeRuntime) => runtime.deps.engine.socketIoAdapter,
+      useFactory: (runtime: RealtimeRuntime) => runtime.context.engine.socketIoAdapter,
     },
     { provide: HEALTH_SOURCE, inject: [RealtimeRuntime], useFactory: createHealthSource },
     RealtimeAuthGuard,

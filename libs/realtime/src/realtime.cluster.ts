@@ -1,0 +1,79 @@
+import { Subject } from 'rxjs';
+import { ClusterRequests } from './cluster/cluster-requests.js';
+import { CommandFollower } from './cluster/command-follower.js';
+import type { ClusterCommand } from './cluster/command-log.js';
+import { NodeRegistry } from './cluster/node-registry.js';
+import { NodePresence } from './presence/node-presence.js';
+import type { PresenceTransition } from './presence/presence-store.js';
+import type { NodeContext } from './realtime.context.js';
+
+export interface ClusterHooks {
+  readonly apply: (command: ClusterCommand) => void;
+  readonly activeRevocations: () => readonly ClusterCommand[];
+}
+
+/** Milliseconds that a lease outlives the leave grace at shutdown, so that who comes back elsewhere has not left. */
+const LEASE_SLACK_MS = 2_000;
+
+/** What makes this process one node of a cluster: its lease, its presence entries, the command log, questions to others. */
+export class ClusterParts {
+  readonly transitions = new Subject<PresenceTransition>();
+  readonly nodes: NodeRegistry;
+  readonly presence: NodePresence;
+  readonly follower: CommandFollower;
+  readonly requests: ClusterRequests;
+  private stopListening = (): void => undefined;
+
+  constructor(
+    private readonly context: NodeContext,
+    hooks: ClusterHooks,
+  ) {
+    const { clock, metrics, nodeId, note, options, engine } = context;
+    const { bus, leases, commands, presence: store } = engine;
+    const { leaseMs, renewMs, watchMs, sweepAgainMs, requestTimeoutMs } = options.cluster;
+    this.nodes = new NodeRegistry({
+      ...{ leases, clock, nodeId, onError: note, leaseMs, renewMs, watchMs, sweepAgainMs },
+      onLapsed: (incarnation) => this.presence.sweep(incarnation),
+      onForgotten: (incarnation) => store.forget(incarnation),
+      onCommandsTop: (top) => this.follower.onTop(top),
+    });
+    this.presence = new NodePresence({
+      ...{ store, clock, metrics, incarnations: this.nodes, leaveGraceMs: options.presence.leaveGraceMs },
+      onTransition: (transition) => this.transitions.next(transition),
+    });
+    this.follower = new CommandFollower({ log: commands, bus, clock, onError: note, ...hooks });
+    this.requests = new ClusterRequests({
+      bus,
+      clock,
+      nodeId,
+      nodes: this.nodes,
+      timeoutMs: requestTimeoutMs,
+      onError: note,
+    });
+  }
+
+  /** Loads the command log and takes the lease. Without Redis the node serves what it can, and catches up when it is back. */
+  async join(): Promise<void> {
+    const { bus } = this.context.engine;
+    this.stopListening = bus.onState((state) => {
+      if (state === 'up') this.rejoin();
+    });
+    const joined = Promise.all([this.follower.ready(), this.nodes.start()]);
+    if (bus.state === 'up') await Promise.all([joined, this.requests.ready()]);
+  }
+
+  async leave(): Promise<void> {
+    this.stopListening();
+    await this.presence.close();
+    await this.nodes.close(this.context.options.presence.leaveGraceMs + LEASE_SLACK_MS);
+    await this.follower.close();
+    await this.requests.close();
+    this.transitions.complete();
+  }
+
+  private rejoin(): void {
+    void this.nodes.refresh();
+    void this.presence.restoreAll();
+    this.requests.ready().catch(this.context.note);
+  }
+}

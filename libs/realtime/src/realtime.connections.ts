@@ -1,0 +1,69 @@
+import type { Authenticator } from './auth/authenticator.js';
+import { ExpiryWatch } from './auth/expiry-watch.js';
+import type { Revocations } from './auth/revocations.js';
+import { ClientRequests } from './connection/client-requests.js';
+import { ConnectionFlow } from './connection/connection-flow.js';
+import type { Connection } from './connection/connection.js';
+import { TransportSlots } from './connection/transport-slots.js';
+import { abuseLimit, type ResolvedLimitsOptions } from './limits/limits-options.js';
+import { TransportLimits } from './limits/transport-limits.js';
+import type { ClusterParts } from './realtime.cluster.js';
+import type { NodeContext } from './realtime.context.js';
+import type { RoomParts } from './realtime.rooms.js';
+
+export interface ConnectionPartsDeps {
+  readonly context: NodeContext;
+  readonly cluster: ClusterParts;
+  readonly rooms: RoomParts;
+  readonly authenticator: Authenticator;
+  readonly revocations: Revocations;
+  readonly isDraining: () => boolean;
+  readonly ready: () => Promise<void>;
+}
+
+/** The way of connections through this node, and what their clients may ask for. */
+export class ConnectionParts {
+  readonly transportLimits: TransportLimits;
+  readonly flow: ConnectionFlow;
+  readonly requests: ClientRequests;
+  private readonly expiry: ExpiryWatch<Connection>;
+
+  constructor({ context, cluster, rooms, authenticator, revocations, isDraining, ready }: ConnectionPartsDeps) {
+    const { clock, metrics, nodeId, engine, options } = context;
+    const { limits, auth } = options;
+    const { presence } = cluster;
+    const { registry, membership, policies, hosted } = rooms;
+    const isEngineUp = (): boolean => engine.bus.state === 'up';
+    const slots = new TransportSlots(presence, engine.commands, limits.transportsPerUser, metrics, isEngineUp);
+    this.transportLimits = new TransportLimits(limits, clock);
+    this.expiry = new ExpiryWatch({
+      ...{ clock, refreshLeadMs: auth.refreshLeadMs, expiryGraceMs: auth.expiryGraceMs },
+      onError: (error) => context.report(error),
+    });
+    this.flow = new ConnectionFlow({
+      ...{ authenticator, revocations, registry, metrics, clock, membership, slots, isDraining, ready },
+      expiry: this.expiry,
+      flood: {
+        rate: { perSecond: limits.messagesPerSecond, burst: limits.burst },
+        abuse: abuseLimit(limits.abuse),
+        now: () => clock.now(),
+        onRefused: () => metrics.throttled('messagesPerSecond'),
+      },
+      hello: { node: nodeId, limits: helloLimits(limits) },
+    });
+    this.requests = new ClientRequests({
+      ...{ authenticator, revocations, registry, policies, membership, hosted, presence },
+      ...{ flow: this.flow, rooms: rooms.manager, store: engine.presence },
+      onError: (error, { link, principal }, event) =>
+        context.report(error, { event, connectionId: link.id, namespace: link.namespace, userId: principal.id }),
+    });
+  }
+
+  close(): void {
+    this.expiry.close();
+  }
+}
+
+function helloLimits({ messagesPerSecond, burst, maxPayloadBytes, maxRooms }: ResolvedLimitsOptions) {
+  return { messagesPerSecond, burst, maxPayloadBytes, maxRooms };
+}
