@@ -28,10 +28,10 @@ export class RefusalLog {
   }
 }
 
-/** JSON escapes quotes and control characters: no line of ours can be forged or broken. */
+/** Control and format characters (they reverse and hide text), and separators of lines. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** JSON escapes quotes and most control characters: no line of ours can be forged or broken. */
 export function printable(text: string): string {
-  return JSON.stringify(text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text).replace(
-    /[\u007f-\u009f\u2028\u2029]/g,
-    '?',
-  );
+  return JSON.stringify(text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text).replace(UNPRINTABLE, '?');
 }

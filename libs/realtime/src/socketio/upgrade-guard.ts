@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Server } from 'socket.io';
 import { Admission, type Refusal } from '../connection/admission.js';
@@ -21,7 +21,8 @@ export interface UpgradeGuardDeps {
 
 /** Decides on the HTTP request that opens a transport: origin, capacity, rate. Refusals are HTTP answers, before anything is upgraded. */
 export class UpgradeGuard {
-  private readonly guarded = new WeakSet<HttpServer>();
+  /** Paths of our servers, one for each listener that Engine.IO adds. */
+  private readonly guarded = new WeakMap<HttpServer, string[]>();
   private hasAdvisedPolling = false;
 
   constructor(private readonly deps: UpgradeGuardDeps) {}
@@ -29,9 +30,8 @@ export class UpgradeGuard {
   readonly allowRequest = (request: IncomingMessage, decide: Decide): void => {
     this.deps.admission.check(request).then(
       (refusal) => {
-        if (!refusal) decide(null, true);
-        else if (refusal.status === 403) decide(refusal.message, false);
-        else answer(request, refusal);
+        if (refusal) answer(request, refusal);
+        else decide(null, true);
       },
       () => decide('Forbidden', false),
     );
@@ -44,10 +44,20 @@ export class UpgradeGuard {
     server.engine.on('connection_error', ({ code, context }: { code: number; context?: { transport?: string } }) => {
       if (code === UNKNOWN_TRANSPORT && context?.transport === 'polling') this.advisePolling();
     });
-    if (this.guarded.has(httpServer)) return;
-    this.guarded.add(httpServer);
-    // A socket that is reset while a listener still decides emits an error that nobody else listens to.
-    httpServer.prependListener('upgrade', (_request: IncomingMessage, socket: Duplex) => socket.on('error', ignore));
+    const paths = this.guarded.get(httpServer);
+    if (paths) return void paths.push(pathOf(server));
+    this.guarded.set(httpServer, [pathOf(server)]);
+    httpServer.prependListener('upgrade', (request: IncomingMessage, socket: Duplex) => {
+      // A socket that is reset while a listener still decides emits an error that nobody else listens to.
+      socket.on('error', ignore);
+      if (this.isNobodys(httpServer, request.url ?? '')) endUpgrade(socket, 404);
+    });
+  }
+
+  /** Left open, it would outlive every timeout of the http server and hold up its end. Where others listen, it may be theirs. */
+  private isNobodys(httpServer: HttpServer, url: string): boolean {
+    const paths = this.guarded.get(httpServer) ?? [];
+    return httpServer.listenerCount('upgrade') === paths.length + 1 && !paths.some((path) => url.startsWith(path));
   }
 
   private advisePolling(): void {
@@ -59,27 +69,37 @@ export class UpgradeGuard {
   }
 }
 
+/** As Engine.IO compares it with the URL. */
+function pathOf(server: Server): string {
+  const { addTrailingSlash } = (server as unknown as { opts?: { addTrailingSlash?: boolean } }).opts ?? {};
+  return addTrailingSlash === false ? server.path() : `${server.path()}/`;
+}
+
 function ignore(): void {
   return undefined;
 }
 
-/** Engine.IO knows 403 alone; ours says when to come back. It is never told, so it keeps nothing of the request. */
+/**
+ * Engine.IO answers every refused upgrade with 400, and never says when to come back. It is not told, so it keeps nothing
+ * of the request.
+ */
 function answer(request: IncomingMessage & { res?: ServerResponse }, refusal: Refusal): void {
-  const retryAfter = Math.max(1, Math.ceil((refusal.retryAfterMs ?? 0) / 1_000));
-  const body = JSON.stringify({ code: refusal.code, message: refusal.message });
-  const isPolling = request.res !== undefined && request.headers.upgrade === undefined;
-  if (isPolling) {
-    request.res
-      ?.writeHead(refusal.status, { 'Content-Type': 'application/json', 'Retry-After': String(retryAfter) })
-      .end(body);
-    return;
-  }
-  const head = [
-    `HTTP/1.1 ${refusal.status} ${refusal.status === 429 ? 'Too Many Requests' : 'Service Unavailable'}`,
-    'Connection: close',
-    'Content-Type: application/json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    `Retry-After: ${retryAfter}`,
-  ];
-  request.socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  const { status, code, message, retryAfterMs } = refusal;
+  const body = JSON.stringify({ code, message });
+  const headers: Record<string, string> = { 'Content-Type': 'application/json' };
+  if (status !== 403) headers['Retry-After'] = String(Math.max(1, Math.ceil((retryAfterMs ?? 0) / 1_000)));
+  if (request.res !== undefined && request.headers.upgrade === undefined)
+    request.res.writeHead(status, headers).end(body);
+  else endUpgrade(request.socket, status, { headers, body });
+}
+
+function endUpgrade(socket: Duplex, status: number, { headers = {}, body = '' }: UpgradeAnswer = {}): void {
+  const all = { Connection: 'close', ...headers, 'Content-Length': String(Buffer.byteLength(body)) };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
+  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines, '', body].join('\r\n'));
+}
+
+interface UpgradeAnswer {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
 }

@@ -1,0 +1,116 @@
+import { BadRequestException, HttpException, InternalServerErrorException } from '@nestjs/common';
+import { MessageBody, SubscribeMessage, WebSocketGateway, WsException } from '@nestjs/websockets';
+import { eventually } from '../../support/eventually.js';
+import type { RawClient } from '../../support/raw-client.js';
+import { HostileApp, refusal } from './hostile-app.js';
+
+const SECRET = 'hunter2';
+
+@WebSocketGateway({ namespace: 'log' })
+class LogGateway {
+  @SubscribeMessage('ping')
+  ping(): string {
+    return 'pong';
+  }
+
+  @SubscribeMessage('fail')
+  fail(@MessageBody() { kind }: { kind: string }): never {
+    throw failureOf(kind);
+  }
+}
+
+function failureOf(kind: string): unknown {
+  switch (kind) {
+    case 'error':
+      return new Error(`connect ECONNREFUSED postgres://app:${SECRET}@db`);
+    case 'cause':
+      return new WsException({ code: 'ODD', message: 'Odd', cause: SECRET, query: SECRET });
+    case '500':
+      return new InternalServerErrorException(SECRET, { cause: new Error(SECRET) });
+    case '599':
+      return new HttpException({ message: SECRET, secret: SECRET }, 599);
+    case '400':
+      return new BadRequestException({ message: ['name must be a string'], value: SECRET });
+    case 'object':
+      return { secret: SECRET };
+    case 'text':
+      return SECRET;
+    default:
+      return undefined;
+  }
+}
+
+const NS = '/log';
+
+describe('when what is refused would harm a log', () => {
+  let hostile: HostileApp;
+  let mallory: RawClient;
+
+  beforeAll(async () => {
+    hostile = await HostileApp.boot({ providers: [LogGateway] }, { namespace: NS, event: 'ping' });
+  });
+
+  beforeEach(async () => {
+    mallory = await hostile.raw(NS);
+    hostile.log.drain();
+  });
+
+  afterEach(async () => {
+    hostile.reported.length = 0;
+    await hostile.survives();
+    await mallory[Symbol.asyncDispose]();
+  });
+
+  afterAll(() => hostile[Symbol.asyncDispose]());
+
+  it.each([
+    ['error', 'INTERNAL'],
+    ['500', 'INTERNAL'],
+    ['599', 'INTERNAL'],
+    ['object', 'INTERNAL'],
+    ['text', 'INTERNAL'],
+    ['nothing', 'INTERNAL'],
+    ['cause', 'ODD'],
+  ])("B-51: answers a handler's %s with its code, and none of its secret", async (kind, code) => {
+    expect(await mallory.ask(NS, `["fail",{"kind":"${kind}","payload":"p4yload"}]`)).toEqual(refusal(code));
+    mallory.send(`2${NS},["fail",{"kind":"${kind}"}]`);
+    expect(await mallory.ask(NS, '["ping"]')).toBe('pong');
+    const heard = JSON.stringify(mallory.inbox.all);
+    expect(heard).toContain('exception');
+    expect(heard).not.toContain(SECRET);
+    expect(heard).not.toMatch(/stack|\.spec|node_modules/);
+    expect(hostile.log.drain().join()).not.toContain('p4yload');
+  });
+
+  it('B-51: answers a failed validation with its messages alone', async () => {
+    const answer = await mallory.ask(NS, '["fail",{"kind":"400"}]');
+    expect(answer).toEqual({
+      error: expect.objectContaining({ code: 'BAD_REQUEST', details: ['name must be a string'] }),
+    });
+    expect(JSON.stringify(answer)).not.toContain(SECRET);
+  });
+
+  it('B-51: logs an event name with CR LF, ESC and 10 KB as one escaped, cut line without the payload', async () => {
+    const name = `x\r\n\u001b[2J\u009b\u2028\u202e"${'y'.repeat(10_000)}`;
+    // One kind of refusal is logged once a second at most: another test may have had the line.
+    const line = await eventually(async () => {
+      const answer = await mallory.ask(NS, `[${JSON.stringify(name)},{"payload":"p4yload"}]`);
+      expect(answer).toEqual(refusal('NOT_FOUND'));
+      const lines = hostile.log.drain();
+      expect(lines).toHaveLength(1);
+      return lines[0];
+    });
+    expect(line).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+    expect(line?.length).toBeLessThan(300);
+    expect(line).toContain('NOT_FOUND');
+    expect(line).not.toContain('p4yload');
+  });
+
+  it('B-51: logs a flood in one line a second', async () => {
+    const startedAt = performance.now();
+    for (let index = 0; index < 150; index += 1) mallory.send(`2${NS},["flood-${index}"]`);
+    expect(await mallory.ask(NS, '["ping"]')).toBe('pong');
+    const seconds = Math.ceil((performance.now() - startedAt) / 1_000) + 1;
+    expect(hostile.log.drain().length).toBeLessThanOrEqual(seconds);
+  });
+});

@@ -1,0 +1,182 @@
+import { once } from 'node:events';
+import net from 'node:net';
+import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import { ReplaySubject, Subject, firstValueFrom } from 'rxjs';
+import { eventually } from '../../support/eventually.js';
+import { mintToken } from '../../support/tokens.js';
+import { HostileApp } from './hostile-app.js';
+
+@WebSocketGateway({ namespace: 'witness' })
+class WitnessGateway {
+  @SubscribeMessage('ping')
+  ping(): string {
+    return 'pong';
+  }
+}
+
+interface Upgrade {
+  readonly path?: string;
+  readonly headers?: readonly string[];
+}
+
+const SERVED = '/socket.io/?EIO=4&transport=websocket';
+
+/** A TCP connection on which an upgrade was asked for; the answer, if there is one, is in `answer`. */
+async function upgrade(url: string, { path = SERVED, headers = [] }: Upgrade = {}) {
+  const { hostname, port } = new URL(url);
+  const socket = net.connect(Number(port), hostname);
+  let text = '';
+  socket.on('data', (chunk) => (text += chunk.toString('latin1')));
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  const lines = [
+    `GET ${path} HTTP/1.1`,
+    `Host: ${hostname}:${port}`,
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    ...headers,
+  ];
+  socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+  return {
+    socket,
+    status: async (): Promise<number> =>
+      Number(/^HTTP\/1\.1 (\d+)/.exec(await eventually(() => expectText(text)))?.[1]),
+  };
+}
+
+function expectText(text: string): string {
+  expect(text).not.toBe('');
+  return text;
+}
+
+describe('when an upgrade breaks off', () => {
+  let hostile: HostileApp;
+  let asked: Subject<string>;
+  let allow: ReplaySubject<boolean>;
+
+  beforeAll(async () => {
+    asked = new Subject();
+    const origins = (origin: string): boolean | Promise<boolean> => {
+      if (origin !== 'http://slow.example') return origin === 'http://good.example';
+      asked.next(origin);
+      return firstValueFrom(allow);
+    };
+    hostile = await HostileApp.boot(
+      { providers: [WitnessGateway], realtime: { origins } },
+      { namespace: '/witness', event: 'ping' },
+    );
+  });
+  beforeEach(() => (allow = new ReplaySubject(1)));
+  afterEach(() => hostile.survives());
+  afterAll(() => hostile[Symbol.asyncDispose]());
+
+  const slow = ['Origin: http://slow.example'];
+
+  /** The server has seen the reset: its own socket is gone. */
+  const connections = async (): Promise<number> => {
+    const server = hostile.node.app.getHttpServer() as net.Server;
+    return new Promise((resolve, reject) =>
+      server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+    );
+  };
+
+  it.each([
+    ['allowed', true],
+    ['refused', false],
+  ])('B-50: survives a RST while the origin is being checked, which is then %s', async (_name, verdict) => {
+    const before = await connections();
+    const pending = firstValueFrom(asked);
+    const { socket } = await upgrade(hostile.url, { headers: slow });
+    await pending;
+    socket.resetAndDestroy();
+    await eventually(async () => expect(await connections()).toBe(before));
+    allow.next(verdict);
+    await hostile.survives();
+    expect(await connections()).toBe(before);
+  });
+
+  it('B-50: survives a hundred RSTs at once', async () => {
+    const before = await connections();
+    const upgrades = await Promise.all(Array.from({ length: 100 }, () => upgrade(hostile.url, { headers: slow })));
+    for (const { socket } of upgrades) socket.resetAndDestroy();
+    await hostile.survives();
+    allow.next(true);
+    await eventually(async () => expect(await connections()).toBe(before));
+  });
+
+  it('B-50: survives a RST right after the upgrade', async () => {
+    const before = await connections();
+    const { socket, status } = await upgrade(hostile.url);
+    expect(await status()).toBe(101);
+    socket.resetAndDestroy();
+    await eventually(async () => expect(await connections()).toBe(before));
+  });
+
+  it.each(['/', '/graphql', '/socket.iox/?EIO=4', '/../socket.io', '//', '*'])(
+    'B-50: ends an upgrade to %s, which nobody serves, and survives its RST',
+    async (path) => {
+      const before = await connections();
+      const patient = await upgrade(hostile.url, { path });
+      expect([400, 404]).toContain(await patient.status());
+      const { socket } = await upgrade(hostile.url, { path });
+      socket.resetAndDestroy();
+      await eventually(async () => expect(await connections()).toBe(before));
+    },
+  );
+
+  it('B-50: leaves an upgrade to another path alone when somebody else listens, and survives its RST', async () => {
+    const server = hostile.node.app.getHttpServer() as net.Server;
+    const taken = once(server, 'upgrade');
+    const before = await connections();
+    const { socket } = await upgrade(hostile.url, { path: '/graphql' });
+    const [, theirs] = (await taken) as [unknown, net.Socket];
+    expect(theirs.writableEnded).toBe(false);
+    socket.resetAndDestroy();
+    await eventually(async () => expect(await connections()).toBe(before));
+  });
+
+  it.each([
+    ['no EIO', '/socket.io/?transport=websocket'],
+    ['another EIO', '/socket.io/?EIO=3&transport=websocket'],
+    ['an unknown transport', '/socket.io/?EIO=4&transport=pigeon'],
+    ['`__proto__` as the transport', '/socket.io/?EIO=4&transport=__proto__'],
+    ['a sid that nobody has', `${SERVED}&sid=stolen`],
+    ['the same key ten times', `/socket.io/?EIO=4${'&transport=websocket'.repeat(10)}`],
+    ['broken escapes', '/socket.io/?EIO=4&transport=websocket&x=%E0%A4%A'],
+    ['a query of 8 KB', `${SERVED}&x=${'y'.repeat(8_000)}`],
+  ])('B-50: answers an upgrade with %s, or leaves it', async (_name, path) => {
+    const { socket, status } = await upgrade(hostile.url, { path });
+    expect([101, 400, 404]).toContain(await status());
+    socket.destroy();
+  });
+
+  it.each([
+    ['two Origin headers', ['Origin: http://good.example', 'Origin: http://evil.example'], 403],
+    ['two equal Origin headers', ['Origin: http://good.example', 'Origin: http://good.example'], 403],
+    ['the good one', ['Origin: http://good.example'], 101],
+    ['a foreign one with a cookie', ['Origin: http://evil.example', `Cookie: token=${mintToken('ada')}`], 403],
+    ['an escape sequence', ['Origin: http://\u001b[2Jevil.example'], 400],
+    ['bytes that are no ASCII', ['Origin: http://\u009b2Jevil.example'], 403],
+  ])('B-30/31: answers %s', async (_name, headers, expected) => {
+    hostile.log.drain();
+    const { socket, status } = await upgrade(hostile.url, { headers });
+    expect(await status()).toBe(expected);
+    for (const line of hostile.log.drain()) expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/u);
+    socket.destroy();
+  });
+
+  it('B-30/31: logs a flood of foreign origins in one line a second, with the name of the option', async () => {
+    hostile.log.drain();
+    const headers = ['Origin: http://evil.example'];
+    const upgrades = await Promise.all(Array.from({ length: 20 }, () => upgrade(hostile.url, { headers })));
+    for (const { socket, status } of upgrades) {
+      expect(await status()).toBe(403);
+      socket.destroy();
+    }
+    const lines = hostile.log.drain();
+    expect(lines.length).toBeLessThanOrEqual(1);
+    for (const line of lines) expect(line).toMatch(/origins/);
+  });
+});
