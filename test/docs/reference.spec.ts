@@ -30,8 +30,12 @@ const OPTION_SETS = [
   },
 ];
 
+const program = createProgram(
+  {},
+  OPTION_SETS.map(({ file }) => file),
+);
+
 describe.each(OPTION_SETS)('when somebody looks up the options of $type', ({ heading, file, type, least }) => {
-  const program = createProgram({}, [file]);
   const options = optionsOf(program, file, type);
   const rows = tableRows(section(readPage('docs/reference/options.md'), heading));
   const documented = rows.map(([first = '']) => inCode(first)[0] ?? '');
