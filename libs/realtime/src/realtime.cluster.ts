@@ -14,6 +14,8 @@ export interface ClusterHooks {
 
 /** Milliseconds that a lease outlives the leave grace at shutdown, so that who comes back elsewhere has not left. */
 const LEASE_SLACK_MS = 2_000;
+/** Longest that messages wait for the command log after Redis came back, in milliseconds. */
+const CATCH_UP_MS = 1_000;
 
 /** What makes this process one node of a cluster: its lease, its presence entries, the command log, questions to others. */
 export class ClusterParts {
@@ -22,6 +24,8 @@ export class ClusterParts {
   readonly presence: NodePresence;
   readonly follower: CommandFollower;
   readonly requests: ClusterRequests;
+  /** Pending after Redis came back, until the commands that were missed have been carried out; at most a second. */
+  catchingUp: Promise<void> | undefined;
   private stopListening = (): void => undefined;
 
   constructor(
@@ -71,9 +75,28 @@ export class ClusterParts {
     this.transitions.complete();
   }
 
+  /** Nobody acts on credentials that were withdrawn meanwhile: messages wait for this, see `MessageDispatcher`. */
+  private catchUp(): void {
+    const { clock, note } = this.context;
+    const caughtUp = new Promise<void>((resolve) => {
+      const cancel = clock.after(CATCH_UP_MS, resolve);
+      this.follower
+        .catchUp()
+        .catch(note)
+        .finally(() => {
+          cancel();
+          resolve();
+        });
+    }).then(() => {
+      if (this.catchingUp === caughtUp) this.catchingUp = undefined;
+    });
+    this.catchingUp = caughtUp;
+  }
+
   private rejoin(): void {
     void this.nodes.refresh();
     void this.presence.restoreAll();
     this.requests.ready().catch(this.context.note);
+    this.catchUp();
   }
 }

@@ -66,6 +66,7 @@ export function installAdapter(
         requests: runtime.connections.requests,
       },
       ...{ admission: createAdmission(runtime, logger), sockets: runtime.sockets, server: serverOptions(runtime) },
+      hold: () => runtime.cluster.catchingUp,
       decideSend: (buffer, message) => decideSend(buffer, message, sendLimit),
       handlerTimeoutMs: runtime.context.options.handlerTimeoutMs,
       httpServer: () => host.httpAdapter?.getHttpServer() as HttpServer | undefined,

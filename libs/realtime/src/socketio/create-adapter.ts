@@ -27,6 +27,7 @@ export interface AdapterParts {
   readonly sockets: SocketIoLocalSockets;
   readonly server: SocketServerOptions;
   readonly handlerTimeoutMs: number;
+  readonly hold: () => Promise<void> | undefined;
   readonly decideSend: SendBufferWatchDeps['decide'];
   readonly httpServer: () => HttpServer | undefined;
   readonly onFirstServer: () => void;
@@ -57,7 +58,7 @@ export function createAdapterDeps(
   if (problems.length > 0) throw new Error(`RealtimeModule cannot serve these gateways:\n- ${problems.join('\n- ')}`);
   const refusals = new RefusalLog(clock, parts.warn);
   const dispatcher = new MessageDispatcher({
-    ...{ clock, metrics, requests: parts.requests, handlerTimeoutMs: parts.handlerTimeoutMs },
+    ...{ clock, metrics, requests: parts.requests, handlerTimeoutMs: parts.handlerTimeoutMs, hold: parts.hold },
     onRefused: (session, event, code) => refusals.say(code, event, `on connection ${session.id}`),
   });
   return {

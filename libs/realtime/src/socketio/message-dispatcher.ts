@@ -18,6 +18,8 @@ export interface DispatcherDeps {
   readonly requests: ClientRequests;
   /** Milliseconds after which a handler that has not answered is answered `TIMEOUT`. 0: never. */
   readonly handlerTimeoutMs: number;
+  /** While it is pending no message is read: revocations that were missed come first. */
+  readonly hold: () => Promise<void> | undefined;
   /** Says once a second at most, in one line, that an event was refused. */
   readonly onRefused: (session: Session, event: string, code: string) => void;
 }
@@ -53,6 +55,8 @@ export class MessageDispatcher {
   }
 
   private gate(session: Session, packet: unknown[], next: NextFunction): void {
+    const held = this.deps.hold();
+    if (held) return void held.then(() => this.gate(session, packet, next));
     const connection = session.connection;
     if (!connection) return next();
     const event = packet[0];
