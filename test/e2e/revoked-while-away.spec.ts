@@ -48,6 +48,8 @@ describe('when a user is revoked while a node is cut off from Redis', () => {
     })();
     await eventually(() => expect(states.length).toBeGreaterThan(10));
     proxy.heal();
+    // A slow link makes the moment between the first echo and the read of the log long enough to be hit.
+    proxy.delay(30);
     expect((await ada.inbox.next('realtime:bye', 15_000)).args[0]).toMatchObject({ code: 'REVOKED' });
     ada.socket.close();
     await talking;
