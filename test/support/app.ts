@@ -12,6 +12,8 @@ export interface TestApp extends AsyncDisposable {
 export interface TestAppOptions extends ModuleMetadata {
   readonly realtime?: Partial<RealtimeOptions>;
   readonly logger?: false | 'log';
+  /** Only to come back on the port that an app of the same test has just left. */
+  readonly port?: number;
 }
 
 export function testOptions(options: Partial<RealtimeOptions> = {}): RealtimeOptions {
@@ -19,7 +21,13 @@ export function testOptions(options: Partial<RealtimeOptions> = {}): RealtimeOpt
 }
 
 /** A Nest app with the module, on a port of the system's choice. */
-export async function bootApp({ realtime, logger, imports = [], ...metadata }: TestAppOptions): Promise<TestApp> {
+export async function bootApp({
+  realtime,
+  logger,
+  port: wanted = 0,
+  imports = [],
+  ...metadata
+}: TestAppOptions): Promise<TestApp> {
   @Module({ imports: [RealtimeModule.forRoot(testOptions(realtime)), ...imports], ...metadata })
   class TestAppModule {}
 
@@ -28,7 +36,7 @@ export async function bootApp({ realtime, logger, imports = [], ...metadata }: T
     ...(process.env['LOG'] || logger === 'log' ? {} : { logger: false }),
   });
   try {
-    await app.listen(0, '127.0.0.1');
+    await app.listen(wanted, '127.0.0.1');
   } catch (error) {
     await app.close();
     throw error;
