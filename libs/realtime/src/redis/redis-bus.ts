@@ -194,6 +194,7 @@ export class RedisBus implements ClusterBus {
     }
     this.#heardAt = sentAt;
     this.#roundTripMs = this.#connection.clock.now() - sentAt;
+    this.#connection.metrics.clusterDelivery(this.#roundTripMs / 1_000);
     this.#setState('up');
   }
 
