@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually.js';
 import { startRedis } from '../support/redis.js';
 import { TEST_TIMEOUT_MS, observationWindow, scaled, within } from '../support/scale.js';
 import { incarnationOf, keysMentioning } from './redis-keys.js';
-import { Tabs, type Tab } from './tabs.js';
+import { Tabs, connect, type Tab } from './tabs.js';
 
 jest.setTimeout(TEST_TIMEOUT_MS);
 
@@ -50,11 +50,12 @@ describe('when a node is lost', () => {
     await using cluster = await bootCluster(3, {
       redisUrl: redis.url,
       keyPrefix: keyPrefix(),
-      options: scaledOptions(),
+      options: { ...scaledOptions(), limits: { transportsPerUser: { max: 2 } } },
     });
     await using tabs = new Tabs();
-    const [one, , three] = cluster.nodes;
+    const [one, two, three] = cluster.nodes;
     await populate(tabs, cluster.nodes);
+    await expect(connect(two!, 'both')).rejects.toMatchObject({ data: { code: 'LIMIT_EXCEEDED' } });
     const survivors = tabs.except(three!);
     const before = survivors.map(({ story }) => story.joins('gone-1'));
     await tabs.open(three!, 'zz-moving', ROOM);
@@ -67,6 +68,8 @@ describe('when a node is lost', () => {
     await eventually(() => {
       for (const { story } of survivors) expect(story.users).toEqual(remaining);
     }, within(20_000));
+    // The dead tab does not count any more.
+    await using _third = await connect(two!, 'both');
     for (const node of cluster.nodes.slice(0, 2)) {
       expect((await node.call('list', ROOM)).map(({ id }) => id)).toEqual(remaining);
     }
