@@ -57,10 +57,10 @@ export class RawClient implements AsyncDisposable {
     return String(args[0]);
   }
 
-  /** Socket.IO packets as text, all of them in one write to the network. */
-  send(...packets: readonly string[]): void {
+  /** Socket.IO packets as text, attachments as buffers, all of them in one write to the network. */
+  send(...packets: readonly (string | Buffer)[]): void {
     this.tcp.cork();
-    for (const packet of packets) this.ws.send(`4${packet}`);
+    for (const packet of packets) this.ws.send(typeof packet === 'string' ? `4${packet}` : packet);
     this.tcp.uncork();
   }
 

@@ -1,4 +1,11 @@
-import { BoundedDecoder, MALFORMED_EVENT, MAX_JSON_DEPTH, isDeeperThan } from './bounded-parser.js';
+import { ManualClock } from '../testing/manual-clock.js';
+import { boundedParser } from './bounded-parser.js';
+import { MALFORMED_EVENT, MAX_JSON_DEPTH, isDeeperThan } from './packet-bounds.js';
+
+const clock = new ManualClock();
+const { Decoder: BoundedDecoder } = boundedParser({ clock, attachmentsWithinMs: 10_000 });
+
+afterEach(() => expect(clock.pending).toBe(0));
 
 const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
 
@@ -75,5 +82,50 @@ describe('when packets follow a DISCONNECT in the same read', () => {
     gone.destroy();
     await new Promise((resolve) => setImmediate(resolve));
     expect(seen).toEqual([1, 1, 4]);
+  });
+});
+
+describe('when a packet has attachments', () => {
+  const types = (...packets: unknown[]): { decoder: InstanceType<typeof BoundedDecoder>; seen: number[] } => {
+    const decoder = new BoundedDecoder();
+    const seen: number[] = [];
+    decoder.on('decoded', ({ type }: { type: number }) => seen.push(type));
+    for (const packet of packets) decoder.add(packet);
+    return { decoder, seen };
+  };
+  const two = '52-["file",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]';
+
+  it('waits for all of them', () => {
+    const { seen } = types(two, Buffer.from('a'), Buffer.from('b'));
+    // Complete, it is an event like any other.
+    expect(seen).toEqual([2]);
+  });
+
+  it('gives up when they do not come in time', () => {
+    const { decoder, seen } = types(two, Buffer.from('a'));
+    clock.advance(9_999);
+    expect(seen).toEqual([]);
+    clock.advance(1);
+    expect(seen).toEqual([4]);
+    decoder.destroy();
+  });
+
+  it('stops waiting when the transport ends', () => {
+    const { decoder, seen } = types(two);
+    decoder.destroy();
+    clock.advance(20_000);
+    expect(seen).toEqual([]);
+  });
+
+  it.each([
+    ['a text in between', [two, '2["a"]']],
+    ['an attachment that nobody announced', [Buffer.from('a')]],
+    ['too many of them', ['5100000-["file"]']],
+    ['a number that is none', ['51-["file",{"_placeholder":true,"num":7}]', Buffer.from('a')]],
+    ['no count', ['5["file"]']],
+  ])('refuses %s', (_name, packets) => {
+    const decoder = new BoundedDecoder();
+    expect(() => packets.forEach((packet) => decoder.add(packet))).toThrow();
+    decoder.destroy();
   });
 });

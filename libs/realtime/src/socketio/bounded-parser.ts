@@ -1,47 +1,28 @@
 import { Decoder, Encoder, PacketType } from 'socket.io-parser';
+import type { Cancel, Clock } from '../core/clock.js';
+import { boundPacket, isDisconnect, mayHaveAttachments } from './packet-bounds.js';
 
-/**
- * Deepest nesting of a packet's JSON: the array that Socket.IO wraps around event and payloads is one level of it.
- * JSON thousands of levels deep parses, but ends the process when it is encoded again.
- */
-export const MAX_JSON_DEPTH = 32;
-
-/** Takes the place of an event whose payload was refused before parsing. A client may send the name itself: it is refused too. */
-export const MALFORMED_EVENT = 'realtime:malformed';
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const BRACE = 0x7b;
-const ZERO = 0x30;
-const DASH = 0x2d;
-const SLASH = 0x2f;
-
-/** Digits. An ack id is read as a number: a longer one would be answered under another id. */
-const MAX_ACK_ID = 15;
-/** Takes the place of a CONNECT's auth that is no object: refused as a malformed token, instead of an unexplained close. */
-const NO_AUTH = '{"token":false}';
-
-/** True if brackets nest deeper than `max`, looking no further than where they do. Does not validate the JSON. */
-export function isDeeperThan(json: string, max: number, from = 0): boolean {
-  if (json.length - from <= max) return false;
-  let depth = 0;
-  let inString = false;
-  for (let index = from; index < json.length; index += 1) {
-    const char = json.charCodeAt(index);
-    if (char === QUOTE) inString = !inString;
-    else if (inString) {
-      if (char === BACKSLASH) index += 1;
-    } else if (char === 0x5b || char === 0x7b) {
-      depth += 1;
-      if (depth > max) return true;
-    } else if (char === 0x5d || char === 0x7d) depth -= 1;
-  }
-  return false;
+export interface ParserOptions {
+  readonly clock: Clock;
+  /** Milliseconds in which all attachments of a packet must have come. */
+  readonly attachmentsWithinMs: number;
 }
 
-/** Looks at text packets before `JSON.parse` does: how deep they are, and what Socket.IO itself would let through. */
-export class BoundedDecoder extends Decoder {
+/** Never valid from a client: Socket.IO closes the transport that it seems to come from. */
+const INVALID = { type: PacketType.CONNECT_ERROR, nsp: '/' };
+
+/**
+ * Socket.IO's decoder, made safe against what a client may send: JSON too deep to be encoded again, packets that mean
+ * nothing, attachments that never come, and a CONNECT right behind the DISCONNECT of its namespace.
+ * Invariant: nothing it does later than in `add` throws.
+ */
+class BoundedDecoder extends Decoder {
   private waiting: unknown[] | undefined;
+  private cancelDeadline: Cancel | undefined;
+
+  constructor(private readonly options: ParserOptions) {
+    super();
+  }
 
   override add(packet: unknown): void {
     if (this.waiting) this.waiting.push(packet);
@@ -50,12 +31,29 @@ export class BoundedDecoder extends Decoder {
 
   override destroy(): void {
     this.waiting?.splice(0);
+    this.cancelDeadline?.();
     super.destroy();
   }
 
   private decode(packet: unknown): void {
-    super.add(typeof packet === 'string' ? boundPacket(packet) : packet);
-    if (typeof packet === 'string' && packet.charCodeAt(0) - ZERO === PacketType.DISCONNECT) this.pause();
+    if (typeof packet !== 'string') {
+      super.add(packet);
+      if (!this.isIncomplete()) this.cancelDeadline?.();
+      return;
+    }
+    super.add(boundPacket(packet));
+    if (mayHaveAttachments(packet) && this.isIncomplete()) this.expectAttachments();
+    if (isDisconnect(packet)) this.pause();
+  }
+
+  /** Waits for attachments; Socket.IO itself would for ever. */
+  private isIncomplete(): boolean {
+    return Boolean((this as unknown as { reconstructor?: unknown }).reconstructor);
+  }
+
+  private expectAttachments(): void {
+    const { clock, attachmentsWithinMs } = this.options;
+    this.cancelDeadline = clock.after(attachmentsWithinMs, () => this.reject());
   }
 
   /**
@@ -70,47 +68,25 @@ export class BoundedDecoder extends Decoder {
       try {
         for (const packet of packets) this.add(packet);
       } catch {
-        // Nobody above would catch it: a packet that is never valid makes Socket.IO close the transport.
-        super.emitReserved('decoded', { type: PacketType.CONNECT_ERROR, nsp: '/' });
+        // Nobody above would catch it.
+        this.reject();
       }
     });
   }
-}
 
-export const boundedParser = { Encoder, Decoder: BoundedDecoder };
-
-/** Keeps type, namespace and ack id, so that the right connection can answer `BAD_REQUEST`; everything but events is invalid. */
-function boundPacket(packet: string): string {
-  const type = packet.charCodeAt(0) - ZERO;
-  const idAt = afterNamespace(packet);
-  // A CONNECT has no ack id: what looks like one is its payload.
-  const start = type === PacketType.CONNECT ? idAt : skipDigits(packet, idAt);
-  if (type === PacketType.EVENT && (start === packet.length || start - idAt > MAX_ACK_ID)) {
-    throw new Error('not an event, or not an ack id');
+  private reject(): void {
+    super.emitReserved('decoded', INVALID);
   }
-  if (type === PacketType.CONNECT && start < packet.length && packet.charCodeAt(start) !== BRACE) {
-    return `${packet.slice(0, start)}${NO_AUTH}`;
-  }
-  if (!isDeeperThan(packet, MAX_JSON_DEPTH, start)) return packet;
-  if (type !== PacketType.EVENT) throw new Error('JSON is nested too deep');
-  return `${packet.slice(0, start)}["${MALFORMED_EVENT}"]`;
 }
 
-/** Index of `[<id>]<json>` in `<type>[<attachments>-][<namespace>,][<id>]<json>`. */
-function afterNamespace(packet: string): number {
-  const afterCount = skipDigits(packet, 1);
-  const index = packet.charCodeAt(afterCount) === DASH ? afterCount + 1 : 1;
-  if (packet.charCodeAt(index) !== SLASH) return index;
-  const comma = packet.indexOf(',', index);
-  return comma === -1 ? packet.length : comma + 1;
-}
-
-function skipDigits(packet: string, from: number): number {
-  let index = from;
-  while (index < packet.length && isDigit(packet.charCodeAt(index))) index += 1;
-  return index;
-}
-
-function isDigit(char: number): boolean {
-  return char >= ZERO && char <= 0x39;
+/** Socket.IO makes a decoder for each transport, and passes it nothing. */
+export function boundedParser(options: ParserOptions): { Encoder: typeof Encoder; Decoder: new () => Decoder } {
+  return {
+    Encoder,
+    Decoder: class extends BoundedDecoder {
+      constructor() {
+        super(options);
+      }
+    },
+  };
 }

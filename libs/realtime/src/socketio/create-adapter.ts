@@ -53,7 +53,7 @@ export function createAdapterDeps(
   const report = (error: unknown, session: Session | undefined, event?: string): void =>
     parts.report(error, placeOf(session, event));
   const gateways = new Gateways(parts.modules, parts.servesRequestScope, report);
-  const serverOptions = toServerOptions(parts.server);
+  const serverOptions = toServerOptions(parts.server, clock);
   const problems = gateways.problems(serverOptions);
   if (problems.length > 0) throw new Error(`RealtimeModule cannot serve these gateways:\n- ${problems.join('\n- ')}`);
   const refusals = new RefusalLog(clock, parts.warn);

@@ -4,11 +4,11 @@ import type { ClientRequests } from '../connection/client-requests.js';
 import type { Clock } from '../core/clock.js';
 import { gatewayScope } from '../core/gateway-scope.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
-import { MALFORMED_EVENT } from './bounded-parser.js';
 import { wireOf } from './exceptions.js';
 import { settle, settleRejected } from './handler-result.js';
 import { InFlight } from './in-flight.js';
 import { Message, type AckFunction } from './message.js';
+import { MALFORMED_EVENT } from './packet-bounds.js';
 import { sessionOf } from './session-of.js';
 import type { BoundHandler, Session } from './session.js';
 

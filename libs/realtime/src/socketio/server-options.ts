@@ -1,5 +1,6 @@
 import { WebSocketServer, type ServerOptions as WsServerOptions } from 'ws';
 import type { ServerOptions } from 'socket.io';
+import type { Clock } from '../core/clock.js';
 import { boundedParser } from './bounded-parser.js';
 
 /** What the adapter needs of the module's resolved options. */
@@ -27,7 +28,7 @@ class BoundedWebSocketServer extends WebSocketServer {
 }
 
 /** Socket.IO's options; ours win over `socketio`, because the library's promises depend on them. */
-export function toServerOptions(options: SocketServerOptions): Partial<ServerOptions> {
+export function toServerOptions(options: SocketServerOptions, clock: Clock): Partial<ServerOptions> {
   return {
     serveClient: false,
     ...options.socketio,
@@ -46,6 +47,6 @@ export function toServerOptions(options: SocketServerOptions): Partial<ServerOpt
     // Upgrades outside our path belong to others on the same http server.
     destroyUpgrade: false,
     wsEngine: BoundedWebSocketServer,
-    parser: boundedParser,
+    parser: boundedParser({ clock, attachmentsWithinMs: options.connectTimeoutMs }),
   };
 }
