@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto';
+import { jest } from '@jest/globals';
+import { bootCluster } from '../support/cluster.js';
+import { eventually } from '../support/eventually.js';
+import { PresenceStory } from '../support/presence-story.js';
+import { startRedis } from '../support/redis.js';
+import { probe } from './probes.js';
+import { Tabs, connect } from './tabs.js';
+
+jest.setTimeout(60_000);
+
+const ROOM = 'chat/late';
+
+describe('when Redis comes later than the nodes', () => {
+  it('boots, serves its own clients, takes no traffic from a load balancer, and becomes a cluster by itself', async () => {
+    await using redis = await startRedis();
+    await redis.stop();
+    await using cluster = await bootCluster(2, {
+      redisUrl: redis.url,
+      keyPrefix: `${randomBytes(6).toString('hex')}:`,
+    });
+    const { nodes } = cluster;
+    for (const { url } of nodes) {
+      expect(await probe(url, '/health/live')).toMatchObject({ status: 200 });
+      expect(await probe(url, '/health/ready')).toMatchObject({ status: 503, redis: 'degraded' });
+    }
+    const startedAt = performance.now();
+    await using early = await connect(nodes[0]!, 'early');
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    await nodes[0]!.call('startTicks', 'user/early', 50);
+    await early.inbox.next('tick');
+
+    await redis.restart();
+    await eventually(async () => {
+      for (const { url } of nodes) {
+        expect(await probe(url, '/health/ready')).toMatchObject({ status: 200, redis: 'up' });
+      }
+    });
+    await eventually(async () => {
+      for (const node of nodes) expect(await node.call('isOnline', 'early')).toEqual({ online: true });
+    }, 10_000);
+    await nodes[0]!.call('stopTicks', 'user/early');
+    // What another node says to the user arrives: its room was not subscribed when it connected.
+    await eventually(async () => {
+      await nodes[1]!.call('publish', 'user/early', 'note', 'hello');
+      await early.inbox.next('note', 1_000);
+    }, 10_000);
+    await using tabs = new Tabs();
+    const bob = await tabs.open(nodes[1]!, 'bob', ROOM);
+    await PresenceStory.join(early, ROOM);
+    await eventually(() => expect(bob.story.users).toEqual(['bob', 'early']));
+  });
+});
