@@ -13,7 +13,6 @@ import {
   RealtimeService,
   RoomManager,
   RoomPolicy,
-  type RealtimeOptions,
 } from 'nestjs-realtime';
 import { bootApp, testOptions } from '../support/app.js';
 import { connectedClient } from '../support/inbox.js';
