@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { jest } from '@jest/globals';
-import { bootCluster, scaledOptions, type Cluster, type ClusterNode } from '../support/cluster.js';
+import { bootCluster, scaledOptions, scaledRedisTimes, type Cluster, type ClusterNode } from '../support/cluster.js';
 import { eventually } from '../support/eventually.js';
 import { startRedis } from '../support/redis.js';
+import { startTcpProxy } from '../support/tcp-proxy.js';
 import { TEST_TIMEOUT_MS, observationWindow, scaled, within } from '../support/scale.js';
 import { incarnationOf, keysMentioning } from './redis-keys.js';
 import { Tabs, connect, type Tab } from './tabs.js';
+import { Ticks } from './ticks.js';
 
 jest.setTimeout(TEST_TIMEOUT_MS);
 
@@ -139,5 +141,49 @@ describe('when a node is lost', () => {
     for (const user of STAYING) expect([user, told(cluster, user)]).toEqual([user, ['join']]);
     // The tombstone that refuses delayed renewals is all that is left.
     expect(await keysMentioning(client, prefix, old)).toEqual([`${prefix}{nodes}:dead`]);
+  });
+
+  it('announces the users of one that was cut off from Redis as gone once and as back once, and serves them meanwhile', async () => {
+    await using redis = await startRedis();
+    await using proxy = await startTcpProxy({ port: redis.port });
+    await using cluster = await bootCluster(2, {
+      redisUrl: redis.url,
+      keyPrefix: keyPrefix(),
+      options: { ...scaledOptions(), redis: scaledRedisTimes() },
+    });
+    const three = await cluster.add({ redis: { ...scaledRedisTimes(), url: `redis://127.0.0.1:${proxy.port}` } });
+    await using tabs = new Tabs();
+    await populate(tabs, cluster.nodes);
+    const others = tabs.except(three);
+    const own = tabs.all.filter(({ node }) => node === three);
+    const ticks = own.map((tab) => new Ticks(tab));
+    await three.call('startTicks', ROOM, 200);
+    const joinsBefore = new Map(others.map(({ story }) => [story, GONE.map((user) => story.joins(user))]));
+    const toldBefore = own.map(({ story }) => story.diffs.length);
+
+    proxy.cut();
+    const over = observationWindow(scaled(25_000));
+    await eventually(() => {
+      for (const { story } of others) expect(story.users).toEqual([...STAYING].sort());
+    }, within(20_000));
+    await over;
+    expect(own.map(({ story }) => story.diffs.length)).toEqual(toldBefore);
+    proxy.heal();
+    await eventually(() => {
+      for (const { story } of tabs.all) expect(story.users).toEqual([...GONE, ...STAYING].sort());
+    }, within(10_000));
+    await fence(tabs, cluster.nodes[0]!, tabs.all.slice(), 'zz-fence');
+    await three.call('stopTicks', ROOM);
+    await cluster.settled();
+    for (const { story } of others) {
+      expect(story.holes).toEqual([]);
+      for (const user of GONE) expect([user, story.leaves(user)]).toEqual([user, 1]);
+      expect(GONE.map((user) => story.joins(user))).toEqual(joinsBefore.get(story)!.map((count) => count + 1));
+      for (const user of STAYING) expect([user, story.leaves(user)]).toEqual([user, 0]);
+    }
+    for (const user of GONE) expect([user, told(cluster, user)]).toEqual([user, ['join', 'leave', 'join']]);
+    for (const user of STAYING) expect([user, told(cluster, user)]).toEqual([user, ['join']]);
+    expect(ticks.flatMap((each) => each.missing())).toEqual([]);
+    expect(tabs.all.every(({ client: { socket } }) => socket.connected)).toBe(true);
   });
 });
