@@ -133,6 +133,8 @@ describe('when credentials are bad', () => {
     ['no sub', () => sign({ exp: inTenMinutes() })],
     ['an empty sub', () => sign({ sub: '', exp: inTenMinutes() })],
     ['a sub with a line break', () => sign({ sub: 'ada\nadmin', exp: inTenMinutes() })],
+    ['a sub of 129 characters', () => sign({ sub: 'x'.repeat(129), exp: inTenMinutes() })],
+    ['a sub that gives no room name', () => sign({ sub: '界'.repeat(100), exp: inTenMinutes() })],
     ['a sub that poses as anonymous', () => sign({ sub: 'anonymous:1', exp: inTenMinutes() })],
     ['the kid of a file', () => sign({ sub: 'ada' }, { keyid: '../../../../dev/null', expiresIn: 60 }).slice(0, -3)],
     ['100 KB', () => `${sign({ sub: 'ada', exp: inTenMinutes() })}${'x'.repeat(60_000)}`],
@@ -348,16 +350,18 @@ describe('when a connection is still being set up', () => {
     expect(await answer).toBe('handled');
   });
 
-  it('B-19/20: refuses the 65th message that would have to wait', async () => {
+  it('B-19/20: bounds what waits, and answers what is too much', async () => {
     FailingGateway.failure = () => firstValueFrom(FailingGateway.gate);
     await using client = await RawClient.open(hostile.url);
     await client.connect('/failing', auth);
-    client.send(...Array.from({ length: 64 }, () => '2/failing,["event"]'));
+    client.send(...Array.from({ length: 100 }, () => '2/failing,["event"]'));
     expect(await client.ask('/failing', '["event"]')).toMatchObject({
       error: { code: 'UNAVAILABLE', retryable: true },
     });
+    const refused = client.inbox.all.filter(({ args: [text] }) => String(text).includes('"exception"')).length;
+    expect(refused).toBeGreaterThan(30);
     FailingGateway.gate.next();
-    await eventually(() => expect(reached).toHaveLength(64));
+    await eventually(() => expect(reached).toHaveLength(100 - refused));
   });
 
   it('B-19/20: drops what waits when the client goes', async () => {
@@ -425,6 +429,26 @@ describe("when a client asks for Socket.IO's connection state recovery", () => {
   });
 });
 
+describe('when tokens are allowed in the query', () => {
+  it('B-29: keeps them out of every log', async () => {
+    const auth = { jwt: { secret: TEST_SECRET }, allowQueryToken: true };
+    await using hostile = await HostileApp.boot(
+      { providers, realtime: { auth } },
+      { namespace: '/witness', event: 'ping' },
+    );
+    const token = mintToken('ada', { jti: 'in-the-query' });
+    await using good = await connectedClient(`${hostile.url}/witness`, { query: { token } });
+    expect(await good.ask('nobody.listens')).toMatchObject({ error: { code: 'NOT_FOUND' } });
+    expect(await refusalOf(`${hostile.url}${NS}`, { query: { token: `${token}x` } })).toEqual(GENERIC);
+    const headers = { origin: 'http://evil.example' };
+    await expect(RawClient.open(hostile.url, { query: `&token=${token}`, headers })).rejects.toThrow('403');
+    const lines = hostile.log.drain();
+    expect(lines.length).toBeGreaterThan(0);
+    expect(lines.join()).not.toContain(token);
+    await hostile.survives();
+  });
+});
+
 describe("when the app's own authentication misbehaves", () => {
   const verify = (handshake: RealtimeHandshake): never => {
     throw Object.assign(new Error(`cannot read ${JSON.stringify(handshake.auth)}`), { secret: 'hunter2' });
@@ -449,6 +473,23 @@ describe("when the app's own authentication misbehaves", () => {
     const data = await refusalOf(`${hostile.url}${NS}`, { auth: { token: 'secret-token' } });
     expect(data).toEqual(expected);
     expect(hostile.log.drain().join()).not.toMatch(/hunter2|secret-token/);
+    expect(reached).toEqual([]);
+    await hostile.survives();
+  });
+
+  it('B-18: gives up on it after the deadline, and closes the transport of a stock client so that it may retry', async () => {
+    reached = [];
+    const verify = (): Promise<never> => new Promise(() => undefined);
+    const auth = { verify, timeoutMs: 100, namespaces: { '/witness': { verify: () => ({ id: 'witness' }) } } };
+    await using hostile = await HostileApp.boot(
+      { providers, realtime: { auth } },
+      { namespace: '/witness', event: 'ping' },
+    );
+    await using raw = await RawClient.open(hostile.url);
+    raw.send(`0${NS},{"token":"x"}`);
+    await raw.closed();
+    await using ours = await RawClient.open(hostile.url);
+    expect(await ours.connect(NS, '{"token":"x","rt":{"v":1}}')).toContain('"TIMEOUT"');
     expect(reached).toEqual([]);
     await hostile.survives();
   });

@@ -86,6 +86,11 @@ describe('when a connected client sends what no client should', () => {
     expect(received).toEqual([['echo', 'fence']]);
   });
 
+  it('B-09…13: closes with 1009 on an event name of 100 KB', async () => {
+    mallory.send(`2${NS},1["${'x'.repeat(100_000)}"]`);
+    expect(await mallory.closed()).toBe(1009);
+  });
+
   it('B-09…13: answers to a declared name however odd', async () => {
     expect(await mallory.ask(NS, '["new message"]')).toBe('declared');
   });

@@ -46,6 +46,15 @@ async function upgrade(url: string, { path = SERVED, headers = [] }: Upgrade = {
   };
 }
 
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
 function expectText(text: string): string {
   expect(text).not.toBe('');
   return text;
@@ -135,6 +144,21 @@ describe('when an upgrade breaks off', () => {
     expect(theirs.writableEnded).toBe(false);
     socket.resetAndDestroy();
     await eventually(async () => expect(await connections()).toBe(before));
+  });
+
+  it('B-50: does the same on the port of a gateway', async () => {
+    const port = await freePort();
+    @WebSocketGateway(port)
+    class PortGateway {}
+    const options = { providers: [WitnessGateway, PortGateway] };
+    await using other = await HostileApp.boot(options, { namespace: '/witness', event: 'ping' });
+    const url = `http://127.0.0.1:${port}`;
+    const { status } = await upgrade(url, { path: '/nobody' });
+    expect(await status()).toBe(404);
+    for (const path of ['/nobody', SERVED]) (await upgrade(url, { path })).socket.resetAndDestroy();
+    await other.survives();
+    const foreign = await upgrade(url, { headers: ['Origin: http://evil.example'] });
+    expect(await foreign.status()).toBe(403);
   });
 
   it.each([

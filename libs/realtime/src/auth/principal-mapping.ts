@@ -7,7 +7,10 @@ import type { Claims } from './verification-cache.js';
 
 /** Who a token or a session stands for, as `auth.principal` and `auth.verify` say it. */
 export interface PrincipalInput {
-  /** 1 to 128 characters, no control characters, not starting with `anonymous:`. */
+  /**
+   * 1 to 128 characters, no control characters, not starting with `anonymous:`. At most 195 percent-encoded, since the
+   * user's own room is named after it.
+   */
   id: string;
   sessionId?: string | undefined;
   /** At most 256, of at most 256 characters. Default: none. */
