@@ -6,11 +6,12 @@ import type { Cancel, Clock } from '../core/clock.js';
 // Invariant: nothing fires before its time by the wall clock, and within a second after it, also when that clock jumps
 // or lies further away than a `setTimeout` can reach.
 
-export interface ExpiryHandlers {
+/** They get the key, so that all keys can share them. */
+export interface ExpiryHandlers<Key = unknown> {
   /** The token is about to end: ask for a new one. At once (next tick) if that time has already passed. */
-  onRefreshDue(): void;
+  onRefreshDue(key: Key): void;
   /** The grace is over. The watch has forgotten the key by then. */
-  onExpired(): void;
+  onExpired(key: Key): void;
 }
 
 export interface ExpiryWatchOptions {
@@ -28,7 +29,7 @@ const TICK_MS = 1_000;
 interface Entry<Key> {
   readonly key: Key;
   readonly expiresAtMs: number;
-  readonly handlers: ExpiryHandlers;
+  readonly handlers: ExpiryHandlers<Key>;
   isAsked: boolean;
   bucket: number;
 }
@@ -47,7 +48,7 @@ export class ExpiryWatch<Key> {
   }
 
   /** O(1). `expiresAtMs` is Unix time; a key that is watched already starts anew. */
-  watch(key: Key, expiresAtMs: number, handlers: ExpiryHandlers): void {
+  watch(key: Key, expiresAtMs: number, handlers: ExpiryHandlers<Key>): void {
     this.unwatch(key);
     const entry: Entry<Key> = { key, expiresAtMs, handlers, isAsked: false, bucket: 0 };
     if (this.stopTicking === undefined) this.start();
@@ -119,12 +120,12 @@ export class ExpiryWatch<Key> {
     if (this.entries.get(entry.key) !== entry) return;
     if (entry.isAsked) {
       this.unwatch(entry.key);
-      this.call(() => entry.handlers.onExpired());
+      this.call(() => entry.handlers.onExpired(entry.key));
       return;
     }
     entry.isAsked = true;
     this.place(entry, entry.expiresAtMs + this.options.expiryGraceMs);
-    this.call(() => entry.handlers.onRefreshDue());
+    this.call(() => entry.handlers.onRefreshDue(entry.key));
   }
 
   private call(handler: () => void): void {

@@ -1,6 +1,6 @@
 import { SERVER_EVENTS, WIRE_VERSION, type Hello, type TokenNotice } from 'nestjs-realtime-protocol';
 import { anonymousPrincipal, type Authenticator, type Credentials } from '../auth/authenticator.js';
-import type { ExpiryWatch } from '../auth/expiry-watch.js';
+import type { ExpiryHandlers, ExpiryWatch } from '../auth/expiry-watch.js';
 import type { Revocations } from '../auth/revocations.js';
 import type { Clock } from '../core/clock.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
@@ -132,9 +132,14 @@ export class ConnectionFlow {
     const { expiresAt } = connection.principal;
     this.deps.expiry.unwatch(connection);
     if (expiresAt === undefined) return;
-    this.deps.expiry.watch(connection, expiresAt, {
-      onRefreshDue: () => connection.link.emit(SERVER_EVENTS.token, { expiresAt } satisfies TokenNotice),
-      onExpired: () => connection.end(new RealtimeError('TOKEN_EXPIRED')),
-    });
+    this.deps.expiry.watch(connection, expiresAt, ON_EXPIRY);
   }
 }
+
+/** For all connections. */
+const ON_EXPIRY: ExpiryHandlers<Connection> = {
+  onRefreshDue({ link, principal: { expiresAt } }) {
+    if (expiresAt !== undefined) link.emit(SERVER_EVENTS.token, { expiresAt } satisfies TokenNotice);
+  },
+  onExpired: (connection) => connection.end(new RealtimeError('TOKEN_EXPIRED')),
+};

@@ -17,7 +17,8 @@ export interface TransportSlotsOptions {
  * The store decides atomically for the cluster; a dead node's entries go with its lease.
  */
 export class TransportSlots {
-  private readonly held = new Map<string, { connections: number; readonly entered: Promise<void> }>();
+  /** `entered` is there while it is decided whether the transport may stay. */
+  private readonly held = new Map<string, { connections: number; entered: Promise<void> | undefined }>();
 
   constructor(
     private readonly presence: NodePresence,
@@ -36,6 +37,7 @@ export class TransportSlots {
     slot.connections += 1;
     try {
       await slot.entered;
+      slot.entered = undefined;
     } catch (error) {
       this.forget(key);
       throw error;

@@ -21,26 +21,28 @@ export class MemoryPresenceRoom {
 
   constructor(
     readonly room: string,
-    private readonly publish: (change: PresenceChange) => void,
+    private readonly publish: (room: string, change: PresenceChange) => void,
   ) {}
 
   user(userId: string): PresenceUser {
     return presenceUser(userId, this.users.get(userId)?.values() ?? []);
   }
 
-  enter({ userId, connectionId, ...added }: NewEntry, options: EnterOptions): EnterResult {
+  enter(added: NewEntry, options: EnterOptions): EnterResult {
+    const { userId, connectionId, incarnation, device, meta } = added;
     const before = this.user(userId);
     const known = this.users.get(userId)?.get(connectionId);
     // A late write of an older life: only a restore changes the owner.
-    if (known && known.incarnation !== added.incarnation && !options.restore) return this.result(before, before, []);
-    const evicted = known || options.restore ? [] : this.makeRoom(userId, added.device, options);
+    if (known && known.incarnation !== incarnation && !options.restore) return this.result(before, before, []);
+    const evicted = known || options.restore ? [] : this.makeRoom(userId, device, options);
     if (!Array.isArray(evicted)) return evicted;
     for (const gone of evicted) this.delete(userId, gone.connectionId);
     const entries = this.users.get(userId) ?? new Map<ConnectionId, StoredEntry>();
     if (known) this.delete(userId, connectionId);
-    this.users.set(userId, entries.set(connectionId, { ...added, order: known?.order ?? (this.entered += 1) }));
+    const order = known?.order ?? (this.entered += 1);
+    this.users.set(userId, entries.set(connectionId, { incarnation, device, meta, order }));
     this.connections += 1;
-    this.bytes += bytesOf(added.meta);
+    this.bytes += bytesOf(meta);
     const epoch = options.restore?.epoch;
     const isQuiet = !known && epoch !== undefined && epoch !== this.epoch;
     return this.result(before, this.user(userId), evicted, isQuiet);
@@ -107,7 +109,7 @@ export class MemoryPresenceRoom {
     const count = this.users.size;
     this.version += 1;
     const change = { epoch, version: this.version, user: after, count, bytes: this.bytes };
-    this.publish(isQuiet ? { ...change, quiet: true } : change);
+    this.publish(room, isQuiet ? { ...change, quiet: true } : change);
     if (isQuiet) return { room, kind: 'none', user: after };
     if (before.devices.length === 0) return { room, kind: 'join', user: after, ...(count === 1 && { occupied: true }) };
     if (after.devices.length > 0) return { room, kind: 'update', user: after };

@@ -8,6 +8,7 @@ import {
   MAX_LISTED_BYTES,
   type EnterOptions,
   type EnterResult,
+  type PresenceChange,
   type PresenceEntry,
   type PresencePage,
   type PresenceStore,
@@ -33,6 +34,9 @@ export class MemoryPresenceStore implements PresenceStore {
   private readonly rooms = new Map<string, MemoryPresenceRoom>();
   private readonly emptyRooms: ExpiringMap<MemoryPresenceRoom>;
   private readonly seenAt: ExpiringMap<number>;
+  /** One function for all rooms. */
+  private readonly publish = (room: string, change: PresenceChange): void =>
+    this.options.publish(`{${room}}:ch`, `p${JSON.stringify(change)}`);
 
   constructor(private readonly options: MemoryPresenceStoreOptions) {
     this.emptyRooms = new ExpiringMap(options.clock, EMPTY_ROOM_TTL_MS, MAX_LAST_SEEN_ALL);
@@ -146,11 +150,7 @@ export class MemoryPresenceStore implements PresenceStore {
   }
 
   private open(room: string): MemoryPresenceRoom {
-    const channel = `{${room}}:ch`;
-    return (
-      this.find(room) ??
-      new MemoryPresenceRoom(room, (change) => this.options.publish(channel, `p${JSON.stringify(change)}`))
-    );
+    return this.find(room) ?? new MemoryPresenceRoom(room, this.publish);
   }
 
   private left(transition: PresenceTransition): PresenceTransition {

@@ -188,8 +188,12 @@ export class NodePresence {
   }
 
   private inLane<Result>(live: LiveEntry, work: () => Promise<Result>): Promise<Result> {
-    const result = live.lane.then(work);
-    live.lane = result.catch(() => undefined);
+    const result = live.lane ? live.lane.then(work) : work();
+    const settled = (): void => {
+      if (live.lane === lane) live.lane = undefined;
+    };
+    const lane: Promise<void> = result.then(settled, settled);
+    live.lane = lane;
     return result;
   }
 

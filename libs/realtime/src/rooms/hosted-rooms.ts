@@ -33,6 +33,9 @@ interface Entry extends HostedRoom {
   linger: Cancel | undefined;
 }
 
+/** One promise for all rooms that are active. */
+const ACTIVE = Promise.resolve();
+
 /**
  * The rooms whose channel this node listens to: those with members here, and for `lingerMs` those that had.
  * Does not know policies or clients; it turns what a channel says into local broadcasts and presence changes.
@@ -102,10 +105,15 @@ export class HostedRooms {
   }
 
   private activate(entry: Entry): Promise<void> {
-    entry.active ??= this.subscribe(entry).catch((error: unknown) => {
-      entry.active = undefined;
-      throw error;
-    });
+    entry.active ??= this.subscribe(entry).then(
+      () => {
+        entry.active = ACTIVE;
+      },
+      (error: unknown) => {
+        entry.active = undefined;
+        throw error;
+      },
+    );
     return entry.active;
   }
 
