@@ -3,6 +3,7 @@ import type { ConnectionFlow } from '../connection/connection-flow.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { Gateways, ServerAddress } from './gateways.js';
+import { releaseRequest } from './lean-transport.js';
 import type { MessageDispatcher } from './message-dispatcher.js';
 import { Session, type ReportError } from './session.js';
 import { sessionOf } from './session-of.js';
@@ -28,8 +29,20 @@ type Next = (error?: Error & { data?: unknown }) => void;
  */
 export class Handshake {
   private maxNamespaces: number | undefined;
+  private readonly onEnd: (session: Session, reason: string) => void;
+  /** One listener for all sockets. */
+  private readonly onDisconnect: (this: Socket, reason: string) => void;
 
-  constructor(private readonly deps: HandshakeDeps) {}
+  constructor(private readonly deps: HandshakeDeps) {
+    const onEnd = (session: Session, reason: string): void => this.end(session, reason);
+    this.onEnd = onEnd;
+    this.onDisconnect = function (this: Socket, reason: string) {
+      const session = sessionOf<Session>(this);
+      if (!session) return;
+      TransportState.of(this, onEnd).end(session);
+      onEnd(session, reason);
+    };
+  }
 
   install(server: Server, address: ServerAddress): void {
     const middleware = (socket: Socket, next: Next): void => void this.admit(socket, address, next);
@@ -48,13 +61,15 @@ export class Handshake {
     if (!session?.connection || session.isServed) return;
     session.isServed = true;
     this.deps.flow.serve(session.connection);
+    // By then every gateway has begun its handleConnection, and what is begun is waited for.
+    setImmediate(() => session.whenOpen(() => releaseRequest(socket)));
   }
 
   private async admit(socket: Socket, address: ServerAddress, next: Next): Promise<void> {
     const session = new Session(socket, this.deps.report);
     // CONNECTs that came together with the one that closed the transport.
     if (!session.isOpen) return;
-    const transport = TransportState.of(socket, (ended, reason) => this.end(ended, reason));
+    const transport = TransportState.of(socket, this.onEnd);
     this.maxNamespaces ??= this.deps.gateways.staticNamespaces().size + EXTRA_NAMESPACES;
     if (transport.size >= this.maxNamespaces || !transport.begin(session)) return session.closeTransport();
     try {
@@ -67,10 +82,7 @@ export class Handshake {
     }
     if (!session.isOpen) return this.end(session, 'transport close');
     this.deps.dispatcher.attach(session);
-    socket.on('disconnect', (reason) => {
-      transport.end(session);
-      this.end(session, reason);
-    });
+    socket.on('disconnect', this.onDisconnect);
     next();
   }
 
