@@ -5,12 +5,13 @@ import type { Clock } from '../core/clock.js';
 import { gatewayScope } from '../core/gateway-scope.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { wireOf } from './exceptions.js';
+import type { GatewayHandler } from './gateway-handlers.js';
 import { settle, settleRejected } from './handler-result.js';
 import { InFlight } from './in-flight.js';
 import { Message, type AckFunction } from './message.js';
 import { MALFORMED_EVENT } from './packet-bounds.js';
 import { sessionOf } from './session-of.js';
-import type { BoundHandler, Session } from './session.js';
+import type { HandlerTable, Session } from './session.js';
 
 export interface DispatcherDeps {
   readonly clock: Clock;
@@ -25,6 +26,12 @@ export interface DispatcherDeps {
 }
 
 type SocketListener = (this: Socket, ...args: unknown[]) => void;
+interface Call {
+  readonly session: Session;
+  readonly message: Message;
+  readonly handler: GatewayHandler;
+  readonly gateway: object | undefined;
+}
 type NextFunction = (error?: Error) => void;
 
 /**
@@ -46,9 +53,9 @@ export class MessageDispatcher {
   }
 
   /** Takes what Nest bound for one gateway. Handlers of several gateways for one event all run; the first answer counts. */
-  bind(session: Session, handlers: readonly BoundHandler[]): void {
-    session.handlers.push(handlers);
-    for (const { message } of handlers) {
+  bind(session: Session, table: HandlerTable): void {
+    session.handlers = session.handlers.concat(table);
+    for (const { message } of table.handlers) {
       const listener = this.listenerFor(String(message));
       if (!session.socket.listeners(String(message)).includes(listener)) session.socket.on(String(message), listener);
     }
@@ -118,16 +125,21 @@ export class MessageDispatcher {
     const { data, ack } = payloadOf(args, 0);
     const message = this.begin(event, ack);
     const isAccepted = session.whenOpen(() => {
-      for (const handlers of session.handlers) {
-        for (const handler of handlers) if (handler.message === event) void this.run(session, message, handler, data);
+      for (const { handlers, gateway } of session.handlers) {
+        for (const handler of handlers) {
+          if (handler.message === event) void this.run({ session, message, handler, gateway }, data);
+        }
       }
     });
     if (!isAccepted) this.fail(session, message, TOO_EARLY);
   }
 
-  private async run(session: Session, message: Message, handler: BoundHandler, data: unknown): Promise<void> {
+  private async run({ session, message, handler, gateway }: Call, data: unknown): Promise<void> {
     try {
-      const result = await gatewayScope.run(() => handler.callback(data, message.ack));
+      const { callback } = handler;
+      const result = await gatewayScope.run(() =>
+        gateway ? callback.call(gateway, session.socket, data, message.ack) : callback(data, message.ack),
+      );
       settle({ session, message, isManual: handler.isAckHandledManually === true, metrics: this.deps.metrics }, result);
     } catch (exception) {
       settleRejected({ session, message, isManual: false, metrics: this.deps.metrics }, exception);

@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from 'node:http';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { Server, type ServerOptions, type Socket } from 'socket.io';
+import { shareHandlers, type GatewayHandler, type SharesHandlers } from './gateway-handlers.js';
 import type { Gateways } from './gateways.js';
 import type { Handshake } from './handshake.middleware.js';
 import type { SocketIoLocalSockets } from './local-socket-broadcast.js';
@@ -8,7 +9,7 @@ import type { MessageDispatcher } from './message-dispatcher.js';
 import { watchFailures } from './nest-failures.js';
 import type { SendBufferWatch } from './send-buffer-watch.js';
 import { sessionOf } from './session-of.js';
-import type { BoundHandler, Session } from './session.js';
+import type { HandlerTable, Session } from './session.js';
 import type { UpgradeGuard } from './upgrade-guard.js';
 
 export interface RealtimeAdapterDeps {
@@ -33,12 +34,14 @@ export interface RealtimeAdapterDeps {
  * Nest's WebSocket adapter of this library: makes the Socket.IO servers, and leads every connection and message through
  * handshake and dispatcher. Does not authenticate, limit or answer by itself.
  */
-export class RealtimeIoAdapter extends IoAdapter {
+export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
   private hasServer = false;
+  private readonly tables = new WeakMap<readonly GatewayHandler[], HandlerTable>();
 
   constructor(protected readonly deps: RealtimeAdapterDeps) {
     super();
     watchFailures();
+    shareHandlers();
     deps.gateways.answerFailures();
     if (deps.gatewayGuard) deps.gateways.prependGuard(deps.gatewayGuard);
   }
@@ -71,10 +74,25 @@ export class RealtimeIoAdapter extends IoAdapter {
     });
   }
 
+  override bindClientDisconnect(client: Socket, callback: (reason: string) => void): void {
+    // Socket.IO says it once; `once` would cost each connection another four objects.
+    client.on('disconnect', callback);
+  }
+
   override bindMessageHandlers(...[socket, handlers, transform]: Parameters<IoAdapter['bindMessageHandlers']>): void {
     const session = sessionOf<Session>(socket);
-    if (session) this.deps.dispatcher.bind(session, handlers satisfies readonly BoundHandler[]);
+    if (session) this.deps.dispatcher.bind(session, { handlers });
     else super.bindMessageHandlers(socket, handlers, transform);
+  }
+
+  /** Called by Nest's controller, see `shareHandlers`. A subclass that overrides `bindMessageHandlers` gets what it expects. */
+  bindGatewayHandlers(client: object, handlers: readonly GatewayHandler[], gateway: object): boolean {
+    const session = sessionOf<Session>(client);
+    if (!session || this.bindMessageHandlers !== RealtimeIoAdapter.prototype.bindMessageHandlers) return false;
+    let table = this.tables.get(handlers);
+    if (!table) this.tables.set(handlers, (table = { handlers, gateway }));
+    this.deps.dispatcher.bind(session, table);
+    return true;
   }
 
   private begin(): void {

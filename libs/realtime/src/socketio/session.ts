@@ -8,15 +8,16 @@ import type { ConnectionId, TransportId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import { mapException } from './exceptions.js';
+import type { GatewayHandler } from './gateway-handlers.js';
 import { handshakeOf } from './handshake-of.js';
 import type { Message } from './message.js';
 import { SESSION, type FailureSink } from './session-of.js';
 
-/** What Nest binds for each connection and gateway; the callback already has the client as its first argument. */
-export interface BoundHandler {
-  readonly message: unknown;
-  readonly callback: (data: unknown, ack: ((...values: unknown[]) => void) | undefined) => unknown;
-  readonly isAckHandledManually?: boolean;
+/** The handlers of one gateway. */
+export interface HandlerTable {
+  readonly handlers: readonly GatewayHandler[];
+  /** What they are called on, with the client as first argument; absent: Nest has bound them to both. */
+  readonly gateway?: object;
 }
 
 /** Messages that may wait for an async `handleConnection`; more are refused. */
@@ -31,7 +32,8 @@ export type ReportError = (exception: unknown, session: Session, event?: string)
  */
 export class Session implements ConnectionLink, FailureSink {
   connection: Connection | undefined;
-  readonly handlers: (readonly BoundHandler[])[] = [];
+  /** Replaced, never changed: an array that grows keeps room for more, and there is one for each connection. */
+  handlers: readonly HandlerTable[] = [];
   /** Subscriptions of Observable answers; created by the first. */
   streams: Set<{ unsubscribe(): void }> | undefined;
   /** The app has seen it. */
