@@ -10,11 +10,11 @@ let failures: RealtimeError[] = [];
 
 @WebSocketGateway({ namespace: 'app' })
 class AppGateway implements OnGatewayConnection<Socket> {
-  static refusals: unknown[] = [];
+  static refusals: Error[] = [];
 
   handleConnection(): void {
     const failure = AppGateway.refusals.shift();
-    if (failure !== undefined) throw failure;
+    if (failure) throw failure;
   }
 
   @SubscribeMessage('ping')

@@ -187,7 +187,7 @@ describe('when an upgrade breaks off', () => {
     hostile.log.drain();
     const { socket, status } = await upgrade(hostile.url, { headers });
     expect(await status()).toBe(expected);
-    for (const line of hostile.log.drain()) expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/u);
+    for (const line of hostile.log.drain()) expect(line).not.toMatch(/\p{Cc}/u);
     socket.destroy();
   });
 

@@ -41,7 +41,7 @@ export function isDeeperThan(json: string, max: number, from = 0): boolean {
 
 /** Keeps type, namespace and ack id, so that the right connection can answer `BAD_REQUEST`; everything but events is invalid. */
 export function boundPacket(packet: string): string {
-  const type = packet.charCodeAt(0) - ZERO;
+  const type = typeOf(packet);
   const idAt = afterNamespace(packet);
   // A CONNECT has no ack id: what looks like one is its payload.
   const start = type === PacketType.CONNECT ? idAt : skipDigits(packet, idAt);
@@ -76,10 +76,15 @@ function isDigit(char: number): boolean {
 }
 
 export function isDisconnect(packet: string): boolean {
-  return packet.charCodeAt(0) - ZERO === PacketType.DISCONNECT;
+  return typeOf(packet) === PacketType.DISCONNECT;
 }
 
 export function mayHaveAttachments(packet: string): boolean {
-  const type = packet.charCodeAt(0) - ZERO;
+  const type = typeOf(packet);
   return type === PacketType.BINARY_EVENT || type === PacketType.BINARY_ACK;
+}
+
+/** Also of texts that are no packets: their type is none of Socket.IO's. */
+function typeOf(packet: string): PacketType {
+  return packet.charCodeAt(0) - ZERO;
 }
