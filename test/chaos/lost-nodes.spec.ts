@@ -4,7 +4,7 @@ import { bootCluster, scaledOptions, scaledRedisTimes, type Cluster, type Cluste
 import { eventually } from '../support/eventually.js';
 import { startRedis } from '../support/redis.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
-import { TEST_TIMEOUT_MS, observationWindow, scaled, within } from '../support/scale.js';
+import { TEST_TIMEOUT_MS, measured, observationWindow, scaled, within } from '../support/scale.js';
 import { incarnationOf, keysMentioning } from './redis-keys.js';
 import { Tabs, connect, type Tab } from './tabs.js';
 import { Ticks } from './ticks.js';
@@ -63,6 +63,7 @@ describe('when a node is lost', () => {
     await tabs.open(three!, 'zz-moving', ROOM);
     await eventually(() => survivors.forEach(({ story }) => expect(story.users).toContain('zz-moving')));
 
+    const killedAt = performance.now();
     await three!.kill();
     // Who comes back elsewhere before anybody was missed has not left.
     await tabs.open(one!, 'zz-moving', ROOM);
@@ -70,6 +71,7 @@ describe('when a node is lost', () => {
     await eventually(() => {
       for (const { story } of survivors) expect(story.users).toEqual(remaining);
     }, within(20_000));
+    measured('users of a killed node announced as gone', killedAt, 20_000);
     // The dead tab does not count any more.
     await using _third = await connect(two!, 'both');
     for (const node of cluster.nodes.slice(0, 2)) {
@@ -116,10 +118,12 @@ describe('when a node is lost', () => {
     }, within(20_000));
     await stopped;
     three!.resume();
+    const resumedAt = performance.now();
     const forgotten = observationWindow(scaled(90_000));
     await eventually(() => {
       for (const { story } of tabs.all) expect(story.users).toEqual([...GONE, ...STAYING].sort());
     }, within(10_000));
+    measured('users of a continued node back everywhere', resumedAt, 10_000);
     expect(tabs.all.every(({ client: { socket } }) => socket.connected)).toBe(true);
     expect(await incarnationOf(client, prefix, three!.id)).not.toBe(old);
 

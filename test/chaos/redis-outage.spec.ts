@@ -6,7 +6,7 @@ import { PresenceStory } from '../support/presence-story.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { Samples } from '../support/samples.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
-import { SCALE, TEST_TIMEOUT_MS, observationWindow, scaled, within } from '../support/scale.js';
+import { SCALE, TEST_TIMEOUT_MS, measured, observationWindow, scaled, within } from '../support/scale.js';
 import { probe, type ProbeAnswer } from './probes.js';
 import { Tabs, connect, type Tab } from './tabs.js';
 import { Ticks } from './ticks.js';
@@ -114,6 +114,7 @@ describe.each(Object.entries(OUTAGES))('when Redis is %s', (_, outage) => {
       expect(sample).toBeDefined();
       return sample!;
     }, within(5_000));
+    measured('all nodes say degraded', wentAt, 5_000);
     expect(degraded.atMs - wentAt).toBeLessThanOrEqual(within(5_000));
     leaver.client.socket.disconnect();
     // Who comes now is let in, and told that the room cannot be joined yet.
@@ -131,21 +132,23 @@ describe.each(Object.entries(OUTAGES))('when Redis is %s', (_, outage) => {
     const backAt = performance.now();
 
     await Promise.all([
-      eventually(() => expect(ready.first(backAt, isUp)).toBeDefined(), within(5_000)),
+      eventually(() => expect(ready.first(backAt, isUp)).toBeDefined(), within(5_000)).then(() =>
+        measured('all nodes say up', backAt, 5_000),
+      ),
       eventually(async () => {
         for (const node of nodes) expect((await node.call('list', ROOM)).map(({ id }) => id)).toEqual(users(tabs));
         for (const { story } of tabs.all) expect(story.users).toEqual(users(tabs));
         for (const user of [...users(tabs), 'zz-newcomer']) {
           expect([user, await nodes[2]!.call('isOnline', user)]).toEqual([user, { online: true }]);
         }
-      }, WHOLE_WITHIN_MS),
+      }, WHOLE_WITHIN_MS).then(() => measured('presence right on all nodes', backAt, 10_000)),
       eventually(async () => {
         const text = randomBytes(6).toString('hex');
         expect(await tabs.all[0]!.client.ask('message.send', { room: ROOM, text })).not.toHaveProperty('error');
         for (const { client } of tabs.all) {
           await client.inbox.next(({ event, args }) => event === 'message' && isText(args[0], text), 1_000);
         }
-      }, within(10_000)),
+      }, within(10_000)).then(() => measured('publications reach all nodes', backAt, 10_000)),
     ]);
     const late = await cluster.add();
     await expect(connect(late, 'thief', { jti: 'stolen' })).rejects.toMatchObject({ data: { code: 'REVOKED' } });
@@ -170,6 +173,8 @@ describe.each(Object.entries(OUTAGES))('when Redis is %s', (_, outage) => {
       // A tick, and what a busy machine may add; an outage that reached local delivery would add seconds.
       expect(each.longestPauseMs()).toBeLessThan(SCALE === 1 ? 1_000 : 2_000);
     }
+    // One line for each change of state and connection, not one for each failure.
+    for (const { log } of cluster.nodes) expect(log.trim().split('\n').length).toBeLessThanOrEqual(4);
     expect(live.all.filter(({ value }) => value.some(({ status }) => status !== 200))).toEqual([]);
     expect(ready.all.filter(({ value }) => value.some(({ status }) => status !== 200))).toEqual([]);
     expect(cluster.nodes.every(({ isRunning }) => isRunning)).toBe(true);

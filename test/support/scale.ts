@@ -24,3 +24,9 @@ export function observationWindow(ms: number): Promise<void> {
 
 /** For `jest.setTimeout`. */
 export const TEST_TIMEOUT_MS = SCALE === 1 ? 300_000 : 120_000;
+
+/** At full length a promised bound is printed beside what it took, because that is what the run is for. */
+export function measured(what: string, sinceMs: number, boundMs: number): void {
+  const tookMs = Math.round(performance.now() - sinceMs);
+  if (SCALE === 1) process.stderr.write(`    ${what}: ${tookMs} ms (promised: ${boundMs} ms)\n`);
+}
