@@ -1,3 +1,4 @@
+import { ManualClock } from '../testing/manual-clock.js';
 import { checkOrigin, checkOriginOptions, type OriginOptions, type OriginRequest } from './origin.js';
 
 const request = (host: string, origin?: string | string[], forwarded?: string): OriginRequest => {
@@ -109,5 +110,14 @@ describe('when a function decides', () => {
     ['a rejection', () => Promise.reject(new Error('no')), false],
   ])('takes %s', async (_name, origins, expected) => {
     expect(await isAllowed(request('a.com', 'https://b.com'), { origins })).toBe(expected);
+  });
+
+  it('refuses when it does not answer within 5 s', async () => {
+    const clock = new ManualClock();
+    const origins = (): Promise<boolean> => new Promise(() => undefined);
+    const verdict = isAllowed(request('a.com', 'https://b.com'), { origins, clock });
+    clock.advance(5_000);
+    expect(await verdict).toBe(false);
+    expect(clock.pending).toBe(0);
   });
 });

@@ -1,7 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { systemClock, type Clock } from '../core/clock.js';
+import { withDeadline } from './refusal.js';
 
 // Which web pages may open a connection: browsers send cookies with a WebSocket upgrade from any page, and CORS does not
-// apply to it. Pure. It says nothing about clients that are no browsers: they send no `Origin`, or any they like.
+// apply to it. It says nothing about clients that are no browsers: they send no `Origin`, or any they like.
 // Invariant: an origin passes by exact comparison of parsed hosts, never by prefix, suffix or pattern.
 
 export interface OriginRequest {
@@ -10,7 +12,7 @@ export interface OriginRequest {
   readonly rawHeaders: readonly string[];
 }
 
-/** Only `true` admits. A throw refuses. It is also asked about `null`, the origin of sandboxed frames and local files. */
+/** Only `true` admits. A throw refuses, and so does no answer within 5 s. It is also asked about `null`, the origin of sandboxed frames and local files. */
 export type OriginFilter<Request extends OriginRequest = OriginRequest> = (
   origin: string,
   request: Request,
@@ -24,7 +26,12 @@ export interface OriginOptions<Request extends OriginRequest = OriginRequest> {
   readonly origins?: readonly string[] | OriginFilter<Request> | undefined;
   /** Compares with the first `X-Forwarded-Host` if there is one. Only behind a proxy that sets it. @default false */
   readonly trustProxy?: boolean | undefined;
+  /** What the deadline of a function is measured with. @default the system's */
+  readonly clock?: Clock | undefined;
 }
+
+/** Milliseconds that a function may take, as `auth.timeoutMs`: until then the request waits, and with it its socket. */
+const FILTER_TIMEOUT_MS = 5_000;
 
 /** `reason` is for the log: it names the option, and repeats nothing that the client sent. */
 export type OriginVerdict = { readonly allowed: true } | { readonly allowed: false; readonly reason: string };
@@ -41,7 +48,7 @@ export async function checkOrigin<Request extends OriginRequest>(
   const { origin } = request.headers;
   if (origin === undefined) return ALLOWED;
   const { origins } = options;
-  if (typeof origins === 'function') return askFilter(origins, origin, request);
+  if (typeof origins === 'function') return askFilter(origins, options.clock ?? systemClock, [origin, request]);
   if (origins !== undefined) {
     return origins.some((entry) => matchesEntry(origin, entry)) ? ALLOWED : refused('this origin is not in `origins`');
   }
@@ -60,13 +67,14 @@ export function checkOriginOptions(origins: OriginOptions['origins']): string[] 
 
 async function askFilter<Request extends OriginRequest>(
   filter: OriginFilter<Request>,
-  origin: string,
-  request: Request,
+  clock: Clock,
+  args: Parameters<OriginFilter<Request>>,
 ): Promise<OriginVerdict> {
   try {
-    return (await filter(origin, request)) === true ? ALLOWED : refused('the `origins` function says no');
+    const answer = await withDeadline(clock, FILTER_TIMEOUT_MS, () => filter(...args));
+    return answer === true ? ALLOWED : refused('the `origins` function says no');
   } catch {
-    return refused('the `origins` function threw');
+    return refused('the `origins` function threw, or took too long');
   }
 }
 
