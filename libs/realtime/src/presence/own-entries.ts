@@ -28,7 +28,8 @@ export interface LiveEntry {
 
 /** The entries of this node, by room and connection. */
 export class OwnEntries {
-  private readonly rooms = new Map<string, Map<string, LiveEntry>>();
+  /** Users' own rooms have one entry as a rule: only the second one costs a map. */
+  private readonly rooms = new Map<string, LiveEntry | Map<string, LiveEntry>>();
   /** Out of this node, perhaps not yet out of the store: who comes again must not overtake the own leave. */
   private readonly leaving = new Map<string, LiveEntry>();
   private total = 0;
@@ -40,13 +41,15 @@ export class OwnEntries {
   }
 
   get(room: string, connectionId: string): LiveEntry | undefined {
-    return this.rooms.get(room)?.get(connectionId);
+    const found = this.rooms.get(room);
+    if (found instanceof Map) return found.get(connectionId);
+    return found?.connectionId === connectionId ? found : undefined;
   }
 
   /** Of one room, or all. */
   *list(room?: string): Iterable<LiveEntry> {
-    if (room !== undefined) yield* this.rooms.get(room)?.values() ?? [];
-    else for (const entries of this.rooms.values()) yield* entries.values();
+    if (room !== undefined) yield* entriesOf(this.rooms.get(room));
+    else for (const entries of this.rooms.values()) yield* entriesOf(entries);
   }
 
   add(room: string, entry: OwnEntry): LiveEntry {
@@ -57,8 +60,7 @@ export class OwnEntries {
     const live: LiveEntry =
       past?.userId === userId ? Object.assign(past, { device, meta, wanted: 'in' as const }) : liveEntry(room, entry);
     this.leaving.delete(keyOf(room, connectionId));
-    const entries = this.rooms.get(room) ?? new Map<string, LiveEntry>();
-    this.rooms.set(room, entries.set(connectionId, live));
+    this.put(live);
     if (!known) this.onSize((this.total += 1));
     return live;
   }
@@ -67,11 +69,11 @@ export class OwnEntries {
   remove(entry: LiveEntry): void {
     const { room, connectionId } = entry;
     entry.wanted = 'out';
-    const entries = this.rooms.get(room);
-    if (entries?.get(connectionId) !== entry) return;
+    if (this.get(room, connectionId) !== entry) return;
     this.leaving.set(keyOf(room, connectionId), entry);
-    entries.delete(connectionId);
-    if (entries.size === 0) this.rooms.delete(room);
+    const found = this.rooms.get(room);
+    if (found instanceof Map) found.delete(connectionId);
+    if (!(found instanceof Map) || found.size === 0) this.rooms.delete(room);
     this.onSize((this.total -= 1));
   }
 
@@ -79,6 +81,19 @@ export class OwnEntries {
     const key = keyOf(entry.room, entry.connectionId);
     if (this.leaving.get(key) === entry) this.leaving.delete(key);
   }
+
+  private put(entry: LiveEntry): void {
+    const { room, connectionId } = entry;
+    const found = this.rooms.get(room);
+    if (found instanceof Map) found.set(connectionId, entry);
+    else if (!found || found.connectionId === connectionId) this.rooms.set(room, entry);
+    else this.rooms.set(room, new Map([found, entry].map((one) => [one.connectionId, one])));
+  }
+}
+
+function entriesOf(found: LiveEntry | Map<string, LiveEntry> | undefined): Iterable<LiveEntry> {
+  if (found instanceof Map) return found.values();
+  return found ? [found] : [];
 }
 
 /** In one literal: objects put together by spreading have a shape each, which costs more than the entry itself. */

@@ -5,7 +5,8 @@ import type { RoomMember } from './room-member.js';
  * Invariant: `member.rooms` and the room's set always agree; a room without members does not exist.
  */
 export class RoomRegistry {
-  private readonly rooms = new Map<string, Set<RoomMember>>();
+  /** Users' own rooms have one member as a rule: only the second one costs a set. */
+  private readonly rooms = new Map<string, RoomMember | Set<RoomMember>>();
   private readonly byId = new Map<string, RoomMember>();
 
   /** Makes the connection known; rooms come with `add`. */
@@ -36,9 +37,9 @@ export class RoomRegistry {
   /** True if it was not in the room before. */
   add(member: RoomMember, room: string): boolean {
     if (member.rooms.has(room)) return false;
-    let members = this.rooms.get(room);
-    if (!members) this.rooms.set(room, (members = new Set()));
-    members.add(member);
+    const members = this.rooms.get(room);
+    if (members instanceof Set) members.add(member);
+    else this.rooms.set(room, members ? new Set([members, member]) : member);
     member.rooms.add(room);
     return true;
   }
@@ -46,13 +47,14 @@ export class RoomRegistry {
   remove(member: RoomMember, room: string): boolean {
     if (!member.rooms.delete(room)) return false;
     const members = this.rooms.get(room);
-    members?.delete(member);
-    if (members?.size === 0) this.rooms.delete(room);
+    if (members instanceof Set) members.delete(member);
+    if (!(members instanceof Set) || members.size === 0) this.rooms.delete(room);
     return true;
   }
 
   members(room: string): ReadonlySet<RoomMember> {
-    return this.rooms.get(room) ?? NOBODY;
+    const members = this.rooms.get(room) ?? NOBODY;
+    return members instanceof Set ? members : new Set([members]);
   }
 
   has(room: string): boolean {
@@ -64,4 +66,4 @@ export class RoomRegistry {
   }
 }
 
-const NOBODY: ReadonlySet<RoomMember> = new Set();
+const NOBODY = new Set<RoomMember>();

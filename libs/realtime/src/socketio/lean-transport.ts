@@ -17,11 +17,10 @@ const KEPT = ['method', 'url', 'httpVersion', 'httpVersionMajor', 'httpVersionMi
 const RELAYS_CLOSE = '() => this.emit("close")';
 
 /** To be called when every `handleConnection` has settled. Polling transports go on using their requests: they are left alone. */
-export function releaseRequest({ conn, nsp }: Socket): void {
+export function releaseRequest({ conn }: Socket): void {
   const request = conn.request as LeanRequest | undefined;
   if (conn.transport.name !== 'websocket' || !(request instanceof IncomingMessage) || 'res' in request) return;
   if (!Object.hasOwn(request, '_readableState')) return;
-  if (!hasMiddlewares(nsp.server)) dropResponse(request.socket);
   (conn as { request: IncomingMessage }).request = leanRequest(request);
 }
 
@@ -33,8 +32,12 @@ function leanRequest(request: LeanRequest): IncomingMessage {
   return lean;
 }
 
-/** Nobody but a middleware of Engine.IO ever gets the response of an upgrade. */
-function dropResponse(socket: NetSocket): void {
+/**
+ * Nobody but a middleware of Engine.IO ever gets the response of an upgrade: without one, nothing needs to know of its end.
+ * To be called before others listen to the socket's end, because a list that was long once stays long.
+ */
+export function dropResponse(server: Server, { socket }: IncomingMessage): void {
+  if (hasMiddlewares(server)) return;
   for (const listener of socket.listeners('close')) {
     if (String(listener) === RELAYS_CLOSE) socket.removeListener('close', listener as () => void);
   }

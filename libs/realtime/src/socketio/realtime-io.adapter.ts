@@ -5,6 +5,7 @@ import { shareHandlers, type GatewayHandler, type SharesHandlers } from './gatew
 import type { Gateways } from './gateways.js';
 import type { Handshake } from './handshake.middleware.js';
 import type { SocketIoLocalSockets } from './local-socket-broadcast.js';
+import { dropResponse } from './lean-transport.js';
 import type { MessageDispatcher } from './message-dispatcher.js';
 import { watchFailures } from './nest-failures.js';
 import type { SendBufferWatch } from './send-buffer-watch.js';
@@ -52,11 +53,14 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
     const all = {
       ...this.deps.serverOptions,
       ...(options?.path === undefined ? {} : { path: options.path }),
-      allowRequest: this.deps.upgrades.allowRequest,
+      allowRequest: (request, decide) => {
+        dropResponse(server, request);
+        this.deps.upgrades.allowRequest(request, decide);
+      },
     } as Partial<ServerOptions>;
     const adapter = this.deps.clusterAdapter();
     if (adapter) all.adapter = adapter;
-    const server = port === 0 ? new Server(this.appServer(), all) : new Server(port, all);
+    const server: Server = port === 0 ? new Server(this.appServer(), all) : new Server(port, all);
     this.deps.upgrades.protect(server);
     this.deps.sendBuffers.install(server);
     this.deps.sockets.add(server);
