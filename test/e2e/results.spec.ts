@@ -110,6 +110,33 @@ class SlowGateway implements OnGatewayConnection<Socket>, OnGatewayDisconnect<So
   }
 }
 
+/** Has middlewares of its own, as Socket.IO's documentation shows them. */
+@WebSocketGateway({ namespace: 'guarded' })
+class GuardedGateway implements OnGatewayConnection<Socket> {
+  handleConnection(socket: Socket): void {
+    socket.use(([event], next) => {
+      if (event === 'forbidden') return next(new Error('password=hunter2'));
+      if (event === 'busy') return next(new RealtimeError('UNAVAILABLE'));
+      next();
+    });
+  }
+
+  @SubscribeMessage('forbidden')
+  forbidden(): string {
+    return 'reached';
+  }
+
+  @SubscribeMessage('busy')
+  busy(): string {
+    return 'reached';
+  }
+
+  @SubscribeMessage('allowed')
+  allowed(): string {
+    return 'reached';
+  }
+}
+
 @WebSocketGateway({ namespace: 'arrow' })
 class ArrowGateway {
   handleConnection = (): never => {
@@ -125,7 +152,7 @@ describe('what a handler returns', () => {
 
   beforeAll(async () => {
     app = await bootApp({
-      providers: [ResultsGateway, SlowGateway, ArrowGateway],
+      providers: [ResultsGateway, SlowGateway, GuardedGateway, ArrowGateway],
       realtime: { onError: (error) => errors.push(error) },
     });
     client = await connectedClient(`${app.url}/results`, { auth });
@@ -214,6 +241,18 @@ describe('what a handler returns', () => {
       message: 'Not today',
     });
     expect((await refused.inbox.next('disconnect')).args[0]).toBe('io server disconnect');
+  });
+
+  it("answers what the app's own socket middleware refuses, and tells nothing more", async () => {
+    await using guarded = await connectedClient(`${app.url}/guarded`, { auth });
+    expect(await guarded.ask('allowed')).toBe('reached');
+    expect(await guarded.ask('forbidden')).toEqual({
+      error: { code: 'FORBIDDEN', message: 'Not allowed', retryable: false },
+    });
+    expect(await guarded.ask('busy')).toEqual({
+      error: expect.objectContaining({ code: 'UNAVAILABLE', retryable: true }),
+    });
+    expect(await guarded.ask('allowed')).toBe('reached');
   });
 
   it('answers an unknown event and survives', async () => {

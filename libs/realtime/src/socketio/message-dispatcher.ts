@@ -4,6 +4,7 @@ import type { ClientRequests } from '../connection/client-requests.js';
 import type { Clock } from '../core/clock.js';
 import { gatewayScope } from '../core/gateway-scope.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
+import { answeringUse } from './app-middleware.js';
 import { wireOf } from './exceptions.js';
 import type { GatewayHandler } from './gateway-handlers.js';
 import { settle, settleRejected } from './handler-result.js';
@@ -42,14 +43,18 @@ type NextFunction = (error?: Error) => void;
 export class MessageDispatcher {
   readonly inFlight: InFlight;
   private readonly listeners = new Map<string, SocketListener>();
+  /** `socket.use` as the app sees it: what its middleware refuses is answered, too. One function for all sockets. */
+  private readonly useOfApp: Socket['use'];
 
   constructor(private readonly deps: DispatcherDeps) {
     this.inFlight = new InFlight(deps.clock, deps.handlerTimeoutMs);
+    this.useOfApp = answeringUse((session, packet, error) => this.refuse(session, packet, error));
   }
 
   /** First of the socket's middlewares, before any that the app adds. */
   attach(session: Session): void {
     session.socket.use((packet, next) => this.gate(session, packet as unknown[], next));
+    session.socket.use = this.useOfApp;
   }
 
   /** Takes what Nest bound for one gateway. Handlers of several gateways for one event all run; the first answer counts. */
