@@ -49,7 +49,11 @@ export class PromMetrics implements RealtimeMetrics {
     this.handlerSeconds = make.histogram('handler_seconds', 'Time in handlers', FAST_SECONDS, ['event']);
     this.fanOut = make.histogram('fanout_members', 'Local recipients of a publication', MEMBERS);
     this.commandSeconds = make.histogram('redis_command_seconds', 'Time of Redis commands', FAST_SECONDS, ['ok']);
-    this.deliverySeconds = make.histogram('cluster_delivery_seconds', 'A probe through Redis and back to this node', FAST_SECONDS);
+    this.deliverySeconds = make.histogram(
+      'cluster_delivery_seconds',
+      'A probe through Redis and back to this node',
+      FAST_SECONDS,
+    );
     this.rooms = make.gauge('rooms', 'Rooms with members on this node');
     this.presence = make.gauge('presence_entries', 'Presence entries of this node');
     this.redis = make.gauge('redis_up', '1: Redis answers and our own messages come back');
