@@ -1,5 +1,4 @@
-import type { ClusterBus } from '../cluster/cluster-bus.js';
-import { roomChannel } from '../cluster/cluster-bus.js';
+import { roomChannel, type ClusterBus } from '../cluster/cluster-bus.js';
 import type { Cancel, Clock } from '../core/clock.js';
 import type { LocalSockets } from '../core/link.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
@@ -106,9 +105,7 @@ export class HostedRooms {
 
   private activate(entry: Entry): Promise<void> {
     entry.active ??= this.subscribe(entry).then(
-      () => {
-        entry.active = ACTIVE;
-      },
+      () => void (entry.active = ACTIVE),
       (error: unknown) => {
         entry.active = undefined;
         throw error;
