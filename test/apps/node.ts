@@ -46,7 +46,8 @@ async function main(): Promise<void> {
   const options = JSON.parse(process.env['REALTIME_TEST_NODE'] ?? '{}') as RealtimeOptions;
 
   @Module({
-    imports: [RealtimeModule.forRoot(options), RealtimeHealthModule.register()],
+    // A busy test machine must not look like a fault of Redis: what lag does to readiness is judged in readiness.spec.ts.
+    imports: [RealtimeModule.forRoot(options), RealtimeHealthModule.register({ maxEventLoopLagMs: 0 })],
     providers: [ChatGateway, ChatRoomPolicy],
   })
   class NodeModule {}
