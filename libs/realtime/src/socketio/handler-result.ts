@@ -48,7 +48,10 @@ function settleStream(handling: Handling, stream: Observable<unknown>): void {
   if (subscription.closed) return;
   const streams = (session.streams ??= new Set());
   streams.add(subscription);
-  subscription.add(() => streams.delete(subscription));
+  subscription.add(() => {
+    streams.delete(subscription);
+    if (message.expectsAnswer && !isManual) message.onAbandoned?.();
+  });
 }
 
 /** RxJS throws what a subscriber throws where nobody can catch it: a value that cannot be encoded would end the process. */
