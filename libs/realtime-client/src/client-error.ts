@@ -1,8 +1,8 @@
 import { REALTIME_CODES, isRealtimeCode, type WireError } from 'nestjs-realtime-protocol';
 
 /**
- * What every promise of this client rejects with. `code` is the server's (see the table of codes), the app's own, or
- * `CLOSED` (this client was closed) and `DISCONNECTED` (the server ended the connection for good without a reason).
+ * What every promise of this client rejects with. `code` is the server's (see the table of codes), the app's own, or the
+ * client's: `CLOSED`, `DISCONNECTED`, `OFFLINE`, `NO_TOKEN`, `INCOMPATIBLE`, `ABORTED`, `DROPPED`, `OTHER_PRINCIPAL`.
  */
 export class RealtimeClientError extends Error {
   readonly code: string;
@@ -24,12 +24,22 @@ export class RealtimeClientError extends Error {
   static fromWire(error: WireError): RealtimeClientError {
     return new RealtimeClientError(error.code, error.message, error);
   }
+
+  /** @internal */
+  toWire(): WireError {
+    const { code, message, retryable, details } = this;
+    return { code, message, retryable, details };
+  }
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 /** Reads `connect_error.data`; undefined for what is not ours, such as a refused TCP connection. */
 export function parseWireError(value: unknown): WireError | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { code, message, retryable, retryAfterMs, details } = value as Record<string, unknown>;
+  if (!isRecord(value)) return undefined;
+  const { code, message, retryable, retryAfterMs, details } = value;
   if (typeof code !== 'string') return undefined;
   return {
     code,
@@ -42,7 +52,7 @@ export function parseWireError(value: unknown): WireError | undefined {
 
 /** Of one room in a `realtime:join` reply: a list's failures are `{ room, error }`; an answer that is missing altogether is one too. */
 export function readRefusal(result: unknown): RealtimeClientError | undefined {
-  if (typeof result !== 'object' || result === null) return new RealtimeClientError('INTERNAL');
-  const error = parseWireError((result as { error?: unknown }).error);
+  if (!isRecord(result)) return new RealtimeClientError('INTERNAL');
+  const error = parseWireError(result['error']);
   return error && RealtimeClientError.fromWire(error);
 }

@@ -1,0 +1,29 @@
+import type { WireError } from 'nestjs-realtime-protocol';
+import { isRecord, parseWireError } from './client-error.js';
+
+// What a failed attempt or a lost connection is called: a code and what can be known about the cause.
+
+export function unavailable(message: string): WireError {
+  return { code: 'UNAVAILABLE', message, retryable: true };
+}
+
+/** Of a `connect_error`. What is not ours may pass - a proxy, a deployment, a certificate - and is tried again. */
+export function refusalOf(error: Error & { data?: unknown; description?: unknown }): WireError {
+  const ours = parseWireError(error.data);
+  if (ours) return ours;
+  if (error.message === 'timeout') return { ...unavailable('The server did not answer in time'), code: 'TIMEOUT' };
+  if (error.message === 'Invalid namespace')
+    return { ...unavailable('The server does not have this namespace (yet)'), code: 'NOT_FOUND' };
+  // Node tells the HTTP status or the certificate's fault; browsers tell scripts nothing.
+  const { description } = error;
+  const detail = isRecord(description) ? description['message'] : description;
+  return unavailable(detail ? `${error.message}: ${String(detail)}` : error.message);
+}
+
+/** Of a `disconnect`. */
+export function lossOf(reason: string): WireError {
+  if (reason === 'io server disconnect')
+    return { code: 'DISCONNECTED', message: 'The server ended the connection', retryable: false };
+  if (reason === 'ping timeout') return { ...unavailable('The server was silent for too long'), code: 'TIMEOUT' };
+  return unavailable(reason);
+}
