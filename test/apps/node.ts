@@ -19,6 +19,7 @@ import {
   type RealtimeOptions,
 } from 'nestjs-realtime';
 import { RealtimeHealthModule } from 'nestjs-realtime/health';
+import { RequestsGateway } from './requests.gateway.js';
 import { createOperations, type NodeMessage, type NodeRequest } from './operations.js';
 
 @RoomPolicy('chat/:id', { presence: true })
@@ -47,7 +48,7 @@ async function main(): Promise<void> {
 
   @Module({
     imports: [RealtimeModule.forRoot(options), RealtimeHealthModule.register()],
-    providers: [ChatGateway, ChatRoomPolicy],
+    providers: [ChatGateway, ChatRoomPolicy, RequestsGateway],
   })
   class NodeModule {}
 
