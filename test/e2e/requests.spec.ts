@@ -266,6 +266,32 @@ describe.each(ENGINES)('when requests are sent to $name', ({ boot }) => {
   });
 });
 
+describe('when a handler is slower than its deadline', () => {
+  it('is not run again: the one that was answered TIMEOUT gets the answer at the next try', async () => {
+    runs.length = 0;
+    let open: () => void = () => undefined;
+    gate = new Promise((resolve) => (open = resolve));
+    const keyPrefix = `${randomBytes(6).toString('hex')}:`;
+    const options = { handlerTimeoutMs: 200, redis: { url: redis.url, keyPrefix } };
+    await using here = await bootOne(options);
+    await using there = await bootOne(options);
+    const auth = { token: mintToken('ada'), rt: { v: 1, device: 'tab' } };
+    await using first = await connectedClient(`${here.url}/orders`, { auth });
+    await using second = await connectedClient(`${there.url}/orders`, { auth });
+    const id = newId();
+    const timeout = { error: { code: 'TIMEOUT', retryable: true } };
+    for (const one of [first, second, first]) expect(await one.ask('order', 1, envelope(id))).toMatchObject(timeout);
+    open();
+    const answer = await eventually(async () => {
+      const found = await second.ask('order', 1, envelope(id));
+      expect(found).toMatchObject({ id });
+      return found;
+    });
+    expect(await first.ask('order', 1, envelope(id))).toEqual(answer);
+    expect(runs).toEqual([{ id, attempt: 1, data: 1 }]);
+  });
+});
+
 describe('when requests are off', () => {
   it('runs every repeat, and says so in hello', async () => {
     runs.length = 0;
