@@ -1,4 +1,7 @@
-import { REALTIME_CODES, isRealtimeCode, type WireError } from 'nestjs-realtime-protocol';
+import type { WireError } from 'nestjs-realtime-protocol';
+
+/** A wire error, or one of our own that was made of one. */
+export type ErrorLike = Omit<WireError, 'retryAfterMs'> & { readonly retryAfterMs?: number | undefined };
 
 /**
  * What every promise of this client rejects with. `code` is the server's (see the table of codes), the app's own, or the
@@ -6,29 +9,22 @@ import { REALTIME_CODES, isRealtimeCode, type WireError } from 'nestjs-realtime-
  */
 export class RealtimeClientError extends Error {
   readonly code: string;
-  /** Whether the same call may succeed later without being changed. */
+  /** Whether the same call may succeed later without being changed. Default false. */
   readonly retryable: boolean;
   readonly retryAfterMs: number | undefined;
   readonly details: unknown;
 
-  constructor(code: string, message?: string, options: Partial<Omit<WireError, 'code' | 'message'>> = {}) {
-    const known = isRealtimeCode(code) ? REALTIME_CODES[code] : undefined;
-    super(message ?? known?.message ?? code);
+  constructor(code: string, message?: string, options: Partial<ErrorLike> = {}) {
+    super(message ?? code);
     this.name = 'RealtimeClientError';
     this.code = code;
-    this.retryable = options.retryable ?? known?.retryable ?? false;
+    this.retryable = options.retryable ?? false;
     this.retryAfterMs = options.retryAfterMs;
     this.details = options.details;
   }
 
-  static fromWire(error: WireError): RealtimeClientError {
+  static fromWire(error: ErrorLike): RealtimeClientError {
     return new RealtimeClientError(error.code, error.message, error);
-  }
-
-  /** @internal */
-  toWire(): WireError {
-    const { code, message, retryable, details } = this;
-    return { code, message, retryable, details };
   }
 }
 
@@ -52,7 +48,7 @@ export function parseWireError(value: unknown): WireError | undefined {
 
 /** Of one room in a `realtime:join` reply: a list's failures are `{ room, error }`; an answer that is missing altogether is one too. */
 export function readRefusal(result: unknown): RealtimeClientError | undefined {
-  if (!isRecord(result)) return new RealtimeClientError('INTERNAL');
+  if (!isRecord(result)) return new RealtimeClientError('INTERNAL', 'No answer', { retryable: true });
   const error = parseWireError(result['error']);
   return error && RealtimeClientError.fromWire(error);
 }

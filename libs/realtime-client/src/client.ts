@@ -13,7 +13,6 @@ import { Connection } from './connection.js';
 import type { ClientStatus, ConnectionState } from './connection-state.js';
 import type { EventData, EventName, RequestAnswer, RequestData, RequestName, RoomName } from './contract.js';
 import { Emitter, guarded, type Off } from './emitter.js';
-import { linkOf } from './hello.js';
 import type { RealtimeClientOptions } from './options.js';
 import type { OutboxEntry } from './outbox-entry.js';
 import { Outbox, type RequestOptions } from './outbox.js';
@@ -44,11 +43,7 @@ export class RealtimeClient<Contract = unknown> {
     const { device, principal } = options;
     this.outbox = new Outbox(
       url,
-      {
-        ...options.outbox,
-        ...(device === undefined ? {} : { device }),
-        ...(typeof principal === 'string' ? { principal } : {}),
-      },
+      { ...options.outbox, device, principal: typeof principal === 'string' ? principal : undefined },
       { send: (entry) => this.#send(entry), wake: () => this.#connection.dispatch({ type: 'wake' }), debug },
     );
     const credentials = {
@@ -136,8 +131,8 @@ export class RealtimeClient<Contract = unknown> {
     const { hello, isConnected } = this.#connection;
     if (!isConnected) this.#refresh.stop();
     this.#rooms.follow(end);
-    if (end) this.outbox.dispatch({ type: 'ended', error: end.toWire() });
-    else if (isConnected && hello) this.outbox.dispatch({ type: 'opened', link: linkOf(hello) });
+    if (end) this.outbox.dispatch({ type: 'ended', error: end });
+    else if (isConnected && hello) this.outbox.dispatch({ type: 'opened', link: hello });
     else this.outbox.dispatch({ type: 'lost' });
   }
 

@@ -83,8 +83,10 @@ export function reduce(state: ConnectionState, event: ConnectionEvent, at: Momen
     case 'opened':
       if (status !== 'connecting') return same;
       return { state: { ...base(state), status: 'connected', openedAt: at.now }, effects: [{ type: 'cancel' }] };
-    case 'notice':
-      return isLive ? { state: { ...state, notice: { ...state.notice, ...withoutType(event) } }, effects: [] } : same;
+    case 'notice': {
+      const { type: _, ...said } = event;
+      return isLive ? { state: { ...state, notice: { ...state.notice, ...said } }, effects: [] } : same;
+    }
     case 'lost':
       return isLive ? lost(state, event.error, at, status === 'connecting') : same;
     case 'offline':
@@ -144,8 +146,4 @@ function wokenUp(state: ConnectionState, at: Moment): Transition {
 
 function cancel(isArmed: boolean): Effect[] {
   return isArmed ? [{ type: 'cancel' }] : [];
-}
-
-function withoutType({ error, delayMs }: Extract<ConnectionEvent, { type: 'notice' }>) {
-  return { ...(error === undefined ? {} : { error }), ...(delayMs === undefined ? {} : { delayMs }) };
 }

@@ -1,5 +1,5 @@
 import { io, type Socket } from 'socket.io-client';
-import { SERVER_EVENTS, WIRE_VERSION, type ConnectAuth, type Hello, type WireError } from 'nestjs-realtime-protocol';
+import { SERVER_EVENTS, WIRE_VERSION, type Hello, type WireError } from 'nestjs-realtime-protocol';
 import { serverDelayMs } from './backoff.js';
 import { RealtimeClientError, isRecord, parseWireError } from './client-error.js';
 import { steadyNow } from './clock.js';
@@ -9,7 +9,8 @@ import { watchEnvironment } from './environment.js';
 import { Heartbeat } from './heartbeat.js';
 import { parseHello } from './hello.js';
 import { lossOf, refusalOf, unavailable } from './loss.js';
-import type { Debug, RealtimeClientOptions } from './options.js';
+import type { Debug } from './debug.js';
+import type { RealtimeClientOptions } from './options.js';
 
 /** What a connection needs to know of each attempt. */
 export interface Credentials {
@@ -106,7 +107,7 @@ export class Connection {
 
   #greeted(hello: Hello | undefined): void {
     if (hello?.v !== WIRE_VERSION) {
-      const message = `The server speaks version ${hello?.v ?? 'none'} of the wire, this client ${WIRE_VERSION}: update it`;
+      const message = `The server speaks version ${hello?.v}, this client ${WIRE_VERSION}: update it`;
       return this.#lost({ code: 'INCOMPATIBLE', message, retryable: false });
     }
     this.hello = hello;
@@ -146,8 +147,7 @@ export class Connection {
       if (attempt !== this.#attempts) return;
       const token = await this.credentials.token();
       if (attempt !== this.#attempts) return;
-      const rt = { v: WIRE_VERSION, device };
-      this.socket.auth = (token === undefined ? { rt } : { token, rt }) satisfies ConnectAuth;
+      this.socket.auth = { token, rt: { v: WIRE_VERSION, device } };
       this.socket.connect();
       this.#heartbeat.watch(this.socket);
     } catch (cause) {

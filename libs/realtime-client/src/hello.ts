@@ -1,11 +1,8 @@
 import type { Hello } from 'nestjs-realtime-protocol';
 import { isRecord } from './client-error.js';
-import type { OutboxLink } from './outbox-entry.js';
 
 /** No limit, and still a number to count with. */
 const UNLIMITED = 1e9;
-/** What sits around the payload on the wire: packet type, namespace, event name, id of the request. */
-const FRAME_BYTES = 512;
 
 /** What an older or newer server left out counts as its weakest promise: it remembers no request, and has no limits. */
 export function parseHello(value: unknown): Hello | undefined {
@@ -28,9 +25,4 @@ export function parseHello(value: unknown): Hello | undefined {
 
 function limit(value: unknown): number {
   return typeof value === 'number' && value > 0 ? value : UNLIMITED;
-}
-
-export function linkOf({ limits, requestWindowMs }: Hello): OutboxLink {
-  const { messagesPerSecond, burst, maxPayloadBytes } = limits;
-  return { windowMs: requestWindowMs, messagesPerSecond, burst, maxPayloadBytes: maxPayloadBytes - FRAME_BYTES };
 }

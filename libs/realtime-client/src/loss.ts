@@ -12,8 +12,7 @@ export function refusalOf(error: Error & { data?: unknown; description?: unknown
   const ours = parseWireError(error.data);
   if (ours) return ours;
   if (error.message === 'timeout') return { ...unavailable('The server did not answer in time'), code: 'TIMEOUT' };
-  if (error.message === 'Invalid namespace')
-    return { ...unavailable('The server does not have this namespace (yet)'), code: 'NOT_FOUND' };
+  if (error.message === 'Invalid namespace') return { ...unavailable('No such namespace (yet)'), code: 'NOT_FOUND' };
   // Node tells the HTTP status or the certificate's fault; browsers tell scripts nothing.
   const { description } = error;
   const detail = isRecord(description) ? description['message'] : description;
@@ -24,6 +23,6 @@ export function refusalOf(error: Error & { data?: unknown; description?: unknown
 export function lossOf(reason: string): WireError {
   if (reason === 'io server disconnect')
     return { code: 'DISCONNECTED', message: 'The server ended the connection', retryable: false };
-  if (reason === 'ping timeout') return { ...unavailable('The server was silent for too long'), code: 'TIMEOUT' };
+  if (reason === 'ping timeout') return { ...unavailable('The server did not answer in time'), code: 'TIMEOUT' };
   return unavailable(reason);
 }

@@ -1,4 +1,5 @@
 import type { ManagerOptions, SocketOptions } from 'socket.io-client';
+import type { OutboxStore } from './outbox-entry.js';
 
 /** What `localStorage` and React Native's `AsyncStorage` have in common. */
 export interface OutboxStorage {
@@ -14,13 +15,8 @@ export interface OutboxOptions {
   maxBytes?: number;
   /** How long a request may wait at most. Default 24 h. Beyond: `UNAVAILABLE`, or `UNKNOWN` if it was sent. */
   maxAgeMs?: number;
-  /**
-   * Where requests with `offline: 'queue'` survive a reload. `'localStorage'` needs Web Locks (a secure page): one tab owns
-   * the storage, the others keep theirs in memory. An own storage is locked when the platform has Web Locks. Default: memory.
-   */
-  storage?: 'localStorage' | OutboxStorage;
-  /** Name in the storage. Default: derived from the URL. */
-  key?: string;
+  /** `storedOutbox()`: requests with `offline: 'queue'` survive a reload. Default: memory. */
+  store?: OutboxStore;
 }
 
 export interface RealtimeClientOptions {
@@ -34,7 +30,7 @@ export interface RealtimeClientOptions {
    * nothing is stored unless this is given.
    */
   principal?: string | ((token: string | undefined) => string | undefined);
-  /** A label for this tab or app. Default: random; with a storage, kept in it. */
+  /** A label for this tab or app. Default: random; with a store, kept in it. */
   device?: string;
   outbox?: OutboxOptions;
   /** Anything else that socket.io-client understands, such as `path` or `extraHeaders`. */
@@ -42,6 +38,3 @@ export interface RealtimeClientOptions {
   /** Told every transition, retry and decision of the outbox. Default: nobody; nothing is printed. */
   debug?: (message: string, details?: unknown) => void;
 }
-
-/** Never fails, whatever the hook does. */
-export type Debug = (message: string, details?: unknown) => void;

@@ -1,4 +1,6 @@
-import type { WireError } from 'nestjs-realtime-protocol';
+import type { Hello } from 'nestjs-realtime-protocol';
+import type { ErrorLike } from './client-error.js';
+import type { Debug } from './debug.js';
 
 export type OfflinePolicy = 'queue' | 'reject' | 'drop';
 
@@ -30,12 +32,7 @@ export interface OutboxEntry {
 }
 
 /** The connection, as far as the outbox cares. */
-export interface OutboxLink {
-  readonly windowMs: number;
-  readonly messagesPerSecond: number;
-  readonly burst: number;
-  readonly maxPayloadBytes: number;
-}
+export type OutboxLink = Pick<Hello, 'limits' | 'requestWindowMs'>;
 
 export interface OutboxState {
   readonly entries: readonly OutboxEntry[];
@@ -56,14 +53,14 @@ export type OutboxEvent =
   | { type: 'opened'; link: OutboxLink }
   | { type: 'lost' }
   /** Closed or failed: nothing will be sent any more. */
-  | { type: 'ended'; error: WireError }
-  | { type: 'answered'; id: string; error?: WireError; answer?: unknown }
+  | { type: 'ended'; error: ErrorLike }
+  | { type: 'answered'; id: string; error?: ErrorLike; answer?: unknown }
   | { type: 'aborted'; id: string }
   /** A message went out beside the outbox. */
   | { type: 'spent' }
   | { type: 'tick' };
 
-export type Outcome = { readonly answer: unknown } | { readonly error: WireError };
+export type Outcome = { readonly answer: unknown } | { readonly error: ErrorLike };
 
 export type OutboxEffect =
   { type: 'send'; entry: OutboxEntry } | { type: 'settle'; entry: OutboxEntry; outcome: Outcome };
@@ -74,3 +71,28 @@ export interface OutboxTransition {
   /** When to send `tick`, unless something happens before. */
   readonly wakeAt: number | undefined;
 }
+
+/** What a page leaves behind for the next one. */
+export interface Stored {
+  readonly device: string;
+  readonly entries: readonly OutboxEntry[];
+}
+
+export interface StoreEvents {
+  /** What an earlier page left behind. `isFirst`: before this client has connected, so it may take over the device too. */
+  restored(stored: Stored, isFirst: boolean): void;
+  /** Said once: from now on everything is in memory only. */
+  lost(why: unknown): void;
+}
+
+/** Where the outbox is kept over a reload: see `storedOutbox()`. */
+export type OutboxStore = (
+  url: string,
+  events: StoreEvents,
+  debug: Debug,
+) => {
+  /** Resolves when it is known what is stored. Never rejects. */
+  readonly ready: Promise<void>;
+  save(stored: Stored): void;
+  close(): void;
+};

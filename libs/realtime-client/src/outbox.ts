@@ -1,11 +1,19 @@
-import type { WireError } from 'nestjs-realtime-protocol';
-import { RealtimeClientError } from './client-error.js';
+import { RealtimeClientError, type ErrorLike } from './client-error.js';
 import { steadyNow } from './clock.js';
 import { Emitter, type Off } from './emitter.js';
-import type { Debug, OutboxOptions } from './options.js';
-import type { OfflinePolicy, OutboxEffect, OutboxEntry, OutboxEvent, OutboxState, Outcome } from './outbox-entry.js';
+import type { Debug } from './debug.js';
+import type { OutboxOptions } from './options.js';
+import type {
+  OfflinePolicy,
+  OutboxEffect,
+  OutboxEntry,
+  OutboxEvent,
+  OutboxState,
+  OutboxStore,
+  Outcome,
+  Stored,
+} from './outbox-entry.js';
 import { emptyOutbox, isForeign, reduceOutbox } from './outbox-state.js';
-import { Vault, type Stored } from './outbox-storage.js';
 import { sizeOf } from './payload-size.js';
 import { randomId } from './random-id.js';
 
@@ -66,20 +74,20 @@ export class Outbox {
   #state: OutboxState;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #device: string;
-  #end: WireError | undefined;
+  #end: ErrorLike | undefined;
   readonly #waiters = new Map<string, Waiter>();
   readonly #emitter = new Emitter();
-  readonly #vault: Vault;
+  readonly #store: ReturnType<OutboxStore> | undefined;
   readonly #maxAgeMs: number;
   /** Resolves when what was stored is here. @internal */
   readonly ready: Promise<void>;
 
   constructor(
     url: string,
-    readonly options: OutboxOptions & { device?: string; principal?: string },
+    readonly options: OutboxOptions & { device?: string | undefined; principal?: string | undefined },
     private readonly deps: { send(entry: OutboxEntry): void; wake(): void; debug: Debug },
   ) {
-    const { maxCount = 1_000, maxBytes = 1_048_576, maxAgeMs = DEFAULT_MAX_AGE_MS, key, storage } = options;
+    const { maxCount = 1_000, maxBytes = 1_048_576, maxAgeMs = DEFAULT_MAX_AGE_MS, store } = options;
     this.#maxAgeMs = maxAgeMs;
     this.#device = options.device ?? randomId();
     this.#state = emptyOutbox({ maxCount, maxBytes }, options.principal);
@@ -93,8 +101,8 @@ export class Outbox {
         );
       },
     };
-    this.#vault = new Vault(key ?? `realtime-outbox:${url}`, events, deps.debug);
-    this.ready = this.#vault.open(storage);
+    this.#store = store?.(url, events, deps.debug);
+    this.ready = this.#store?.ready ?? Promise.resolve();
   }
 
   /** What is not settled yet, in the order in which it is sent. */
@@ -117,14 +125,14 @@ export class Outbox {
 
   /** @internal */
   add(event: string, data: unknown, options: RequestOptions): Promise<unknown> {
-    if (this.#end) return handled(RealtimeClientError.fromWire(this.#end), options);
     const { signal, offline = 'queue' } = options;
-    if (signal?.aborted) return handled(new RealtimeClientError('ABORTED', 'The caller aborted it'), options);
     let entry: OutboxEntry;
     try {
+      if (this.#end) throw RealtimeClientError.fromWire(this.#end);
+      if (signal?.aborted) throw new RealtimeClientError('ABORTED');
       entry = this.#entryOf(event, data, options);
-    } catch (details) {
-      return handled(new RealtimeClientError('BAD_REQUEST', 'It cannot be sent as JSON', { details }), options);
+    } catch (error) {
+      return refused(error, offline);
     }
     const settled = new Promise<unknown>((resolve, reject) => {
       const abort = (): void => this.dispatch({ type: 'aborted', id: entry.id });
@@ -159,7 +167,7 @@ export class Outbox {
 
   /** @internal What is stored and not ours to settle stays stored. */
   close(): void {
-    this.#vault.close();
+    this.#store?.close();
     clearTimeout(this.#timer);
   }
 
@@ -203,7 +211,7 @@ export class Outbox {
   #save(): void {
     // Nobody's are not stored: a reload could not tell whose they are.
     const entries = this.#state.entries.filter(({ isKept, principal }) => isKept && principal !== undefined);
-    this.#vault.save({ device: this.#device, entries });
+    this.#store?.save({ device: this.#device, entries });
   }
 
   #restore({ device, entries }: Stored, isFirst: boolean): void {
@@ -220,9 +228,11 @@ function shown({ id, event, data, isInFlight = false, isRestored = false }: Outb
   return { id, event, data, isInFlight, isRestored };
 }
 
-/** `drop` needs no `catch`. */
-function handled(error: RealtimeClientError, { offline }: RequestOptions): Promise<never> {
-  const rejected = Promise.reject(error);
+/** Of what JSON cannot say, too. `drop` needs no `catch`. */
+function refused(error: unknown, offline: OfflinePolicy): Promise<never> {
+  const { message } = error as Error;
+  const known = error instanceof RealtimeClientError ? error : new RealtimeClientError('BAD_REQUEST', message);
+  const rejected = Promise.reject(known);
   if (offline === 'drop') rejected.catch(() => undefined);
   return rejected;
 }

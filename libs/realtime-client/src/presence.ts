@@ -104,7 +104,7 @@ export class RoomPresence {
     let first: Page | undefined;
     let cursor: string | undefined;
     do {
-      const request = { room: this.room, ...(cursor === undefined ? {} : { cursor }) };
+      const request = { room: this.room, cursor };
       const page = (await this.ask(CLIENT_EVENTS.presence, request)) as Page;
       first ??= page;
       if (!page.users) return { epoch: page.epoch, version: page.version, count: page.count ?? this.count };

@@ -19,13 +19,15 @@ export class Requests {
   }
 
   async ask(event: string, data: unknown, timeoutMs = 10_000): Promise<unknown> {
-    if (!this.isConnected) throw new RealtimeClientError('UNAVAILABLE', 'Not connected');
+    if (!this.isConnected) throw new RealtimeClientError('UNAVAILABLE', 'Not connected', { retryable: true });
     this.spent();
     let answer: unknown;
     try {
       answer = await this.connection.socket.timeout(timeoutMs).emitWithAck(event, data);
     } catch {
-      throw new RealtimeClientError(this.isConnected ? 'TIMEOUT' : 'UNKNOWN');
+      throw new RealtimeClientError(this.isConnected ? 'TIMEOUT' : 'UNKNOWN', 'No answer', {
+        retryable: this.isConnected,
+      });
     }
     if (isErrorAck(answer)) throw RealtimeClientError.fromWire(answer.error);
     return answer;

@@ -111,7 +111,7 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
 
   /** @internal What stands for this room in `realtime:join`. */
   toJoinRequest(): JoinRequest {
-    return { room: this.name, ...(this.#meta === undefined ? {} : { meta: this.#meta }) };
+    return { room: this.name, meta: this.#meta };
   }
 
   /** @internal */

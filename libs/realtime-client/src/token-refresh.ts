@@ -1,7 +1,7 @@
 import { CLIENT_EVENTS } from 'nestjs-realtime-protocol';
 import { backoffMs } from './backoff.js';
 import { RealtimeClientError } from './client-error.js';
-import type { Debug } from './options.js';
+import type { Debug } from './debug.js';
 import type { Requests } from './requests.js';
 
 /**

@@ -1,28 +1,38 @@
 import { isRecord } from './client-error.js';
-import type { Debug, OutboxOptions, OutboxStorage } from './options.js';
-import type { OutboxEntry } from './outbox-entry.js';
+import type { Debug } from './debug.js';
+import type { OutboxStorage } from './options.js';
+import type { OutboxEntry, OutboxStore, Stored, StoreEvents } from './outbox-entry.js';
 import { randomId } from './random-id.js';
 
 /** A storage that does not answer keeps nobody from connecting. */
 const LOAD_WITHIN_MS = 2_000;
 
-export interface Stored {
-  readonly device: string;
-  readonly entries: readonly OutboxEntry[];
+export interface StoredOutboxOptions {
+  /**
+   * Default: `localStorage`, which needs Web Locks (a secure page): one tab owns it, the others keep theirs in memory. An
+   * own storage is locked when the platform has Web Locks.
+   */
+  storage?: OutboxStorage;
+  /** Name in the storage. Default: derived from the URL. */
+  key?: string;
 }
 
-interface Events {
-  /** What an earlier page left behind. `isFirst`: before this client has connected, so it may take over the device too. */
-  restored(stored: Stored, isFirst: boolean): void;
-  /** Said once: from now on everything is in memory only. */
-  lost(why: unknown): void;
+/**
+ * Keeps requests with `offline: 'queue'` over a reload: `outbox: { store: storedOutbox() }`. A function of its own, so that
+ * a page without it does not load it.
+ */
+export function storedOutbox({ storage, key }: StoredOutboxOptions = {}): OutboxStore {
+  return (url, events, debug) => {
+    const vault = new Vault(key ?? `realtime-outbox:${url}`, events, debug);
+    return { ready: vault.open(storage), save: (stored) => vault.save(stored), close: () => vault.close() };
+  };
 }
 
 /**
  * The outbox's place on disk. It refuses to decide what is kept.
  * Invariant: it reads and writes only while it owns the lock, so no request is in the hands of two tabs.
  */
-export class Vault {
+class Vault {
   #storage: OutboxStorage | undefined;
   #isOwner = false;
   #isClosed = false;
@@ -32,18 +42,17 @@ export class Vault {
 
   constructor(
     private readonly key: string,
-    private readonly events: Events,
+    private readonly events: StoreEvents,
     private readonly debug: Debug,
   ) {}
 
   /** Resolves when it is known whether this client owns the storage, and what is in it. Never rejects. */
-  async open(option: OutboxOptions['storage']): Promise<void> {
-    if (option === undefined) return;
+  async open(storage: OutboxStorage | undefined): Promise<void> {
     try {
       const locks = (globalThis.navigator as Navigator | undefined)?.locks;
-      this.#storage = option === 'localStorage' ? globalThis.localStorage : option;
+      this.#storage = storage ?? globalThis.localStorage;
       if (locks) await this.#lock(locks);
-      else if (option === 'localStorage') throw new Error('There are no Web Locks: is the page secure (HTTPS)?');
+      else if (!storage) throw new Error('There are no Web Locks: is the page secure (HTTPS)?');
       else await this.#own(true);
     } catch (error) {
       this.#fail(error);
