@@ -13,7 +13,9 @@ export interface SentRequest {
 /** Reports what happened to one try: an answer, or that none will come. */
 type Outcome = { readonly answer: unknown } | 'lost';
 
-const MAX_TRIES = 60;
+const MAX_TRIES = 100;
+/** Milliseconds between a refusal and the next try: the client's own, far shorter than a real one's. */
+const BACKOFF_MS = 100;
 
 /** A client that sends each request, with its id, until it is answered: on whatever node lives. */
 export class Requester implements AsyncDisposable {
@@ -32,6 +34,7 @@ export class Requester implements AsyncDisposable {
       const outcome = await this.attempt(event, data, { $rt: { id, attempt } });
       if (outcome === 'lost') wasInterrupted = true;
       else if (!isRetryable(outcome.answer)) return { id, answer: outcome.answer, wasInterrupted };
+      else await backoff();
     }
     throw new Error(`request ${id} of ${this.user} was not answered in ${MAX_TRIES} tries`);
   }
@@ -60,6 +63,10 @@ export class Requester implements AsyncDisposable {
     this.client = await connectedClient(`${this.nextNode().url}/requests`, { auth }).catch(() => undefined);
     return this.client;
   }
+}
+
+function backoff(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, BACKOFF_MS));
 }
 
 function isRetryable(answer: unknown): boolean {
