@@ -49,6 +49,8 @@ class Vault {
   /** Resolves when it is known whether this client owns the storage, and what is in it. Never rejects. */
   async open(storage: OutboxStorage | undefined): Promise<void> {
     try {
+      // Not before its owner is complete: it may have something to tell.
+      await undefined;
       const locks = (globalThis.navigator as Navigator | undefined)?.locks;
       this.#storage = storage ?? globalThis.localStorage;
       if (locks) await this.#lock(locks);
