@@ -1,4 +1,5 @@
 import type { WireError } from 'nestjs-realtime-protocol';
+import { serverDelayMs } from './backoff.js';
 
 /** A wire error, or one of our own that was made of one. */
 export type ErrorLike = Omit<WireError, 'retryAfterMs'> & { readonly retryAfterMs?: number | undefined };
@@ -33,7 +34,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 /** Reads `connect_error.data`; undefined for what is not ours, such as a refused TCP connection. */
-export function parseWireError(value: unknown): WireError | undefined {
+export function parseWireError(value: unknown): ErrorLike | undefined {
   if (!isRecord(value)) return undefined;
   const { code, message, retryable, retryAfterMs, details } = value;
   if (typeof code !== 'string') return undefined;
@@ -41,8 +42,8 @@ export function parseWireError(value: unknown): WireError | undefined {
     code,
     message: typeof message === 'string' ? message : code,
     retryable: retryable === true,
-    ...(typeof retryAfterMs === 'number' ? { retryAfterMs } : {}),
-    ...(details === undefined ? {} : { details }),
+    retryAfterMs: serverDelayMs(retryAfterMs),
+    details,
   };
 }
 

@@ -25,7 +25,7 @@ import { TokenRefresh } from './token-refresh.js';
 /**
  * What an app holds: typed events, requests and rooms over one connection.
  * It refuses to decide anything: connection-state.ts and outbox-state.ts do.
- * Invariant: after every reconnect, the rooms are on their way before anything that waited for the connection.
+ * Invariant: after every reconnect, the rooms are joined again before anything that waited for the connection is sent.
  */
 export class RealtimeClient<Contract = unknown> {
   /** Requests that are not settled yet, those from before a reload included. */
@@ -130,10 +130,18 @@ export class RealtimeClient<Contract = unknown> {
     const end = endOf(state);
     const { hello, isConnected } = this.#connection;
     if (!isConnected) this.#refresh.stop();
-    this.#rooms.follow(end);
+    const joined = this.#rooms.follow(end);
     if (end) this.outbox.dispatch({ type: 'ended', error: end });
-    else if (isConnected && hello) this.outbox.dispatch({ type: 'opened', link: hello });
-    else this.outbox.dispatch({ type: 'lost' });
+    else if (isConnected && hello) {
+      const open = (): void => {
+        // Not if the connection was lost meanwhile.
+        if (hello === this.#connection.hello && this.#connection.isConnected)
+          this.outbox.dispatch({ type: 'opened', link: hello });
+      };
+      // A handler may ask whether the sender is in the room.
+      if (joined) void joined.then(open);
+      else open();
+    } else this.outbox.dispatch({ type: 'lost' });
   }
 
   #send({ id, event, data, attempt, isRemembered }: OutboxEntry): void {

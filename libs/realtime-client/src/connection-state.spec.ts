@@ -45,6 +45,7 @@ const TABLE: [ClientStatus, ConnectionEvent, ClientStatus, string[]][] = [
   ['connecting', { type: 'close' }, 'closed', ['cancel', 'drop']],
   ['connected', lost, 'waiting', ['drop', 'wait 1000']],
   ['connected', { type: 'lost', error: refused }, 'failed', ['drop']],
+  ['connected', { type: 'offline' }, 'waiting', ['drop', 'wait 1000']],
   ['connected', { type: 'online' }, 'connected', ['check']],
   ['connected', { type: 'visible' }, 'connected', ['check']],
   ['connected', { type: 'close' }, 'closed', ['drop']],

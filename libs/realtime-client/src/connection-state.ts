@@ -1,4 +1,4 @@
-import type { WireError } from 'nestjs-realtime-protocol';
+import type { ErrorLike } from './client-error.js';
 import { backoffMs, serverDelayMs } from './backoff.js';
 
 // When to connect, wait and give up: a pure reducer, so that every order of events can be tested without a network.
@@ -17,7 +17,7 @@ export interface ConnectionState {
   /** Failed attempts since the last connection that lasted 10 s. */
   readonly attempt: number;
   /** Why the connection was lost or refused the last time; absent while connected. */
-  readonly error?: WireError | undefined;
+  readonly error?: ErrorLike | undefined;
   /** In `waiting`: how long from the change of state until the next attempt. */
   readonly retryInMs?: number | undefined;
   /** The device says that it has no network. Retries go on: it may be wrong. */
@@ -26,7 +26,7 @@ export interface ConnectionState {
   readonly notBefore?: number | undefined;
   readonly openedAt?: number | undefined;
   /** What the server said before the end: `realtime:bye`, or the delay of `realtime:drain`. */
-  readonly notice?: { readonly error?: WireError; readonly delayMs?: number } | undefined;
+  readonly notice?: { readonly error?: ErrorLike; readonly delayMs?: number | undefined } | undefined;
 }
 
 export type ConnectionEvent =
@@ -36,9 +36,9 @@ export type ConnectionEvent =
   | { type: 'close' }
   /** The server has said hello. */
   | { type: 'opened' }
-  | { type: 'notice'; error?: WireError; delayMs?: number }
+  | { type: 'notice'; error?: ErrorLike; delayMs?: number | undefined }
   /** Refused, failed or ended; `error.retryable` decides between `waiting` and `failed`, unless a notice did before. */
-  | { type: 'lost'; error: WireError }
+  | { type: 'lost'; error: ErrorLike }
   /** The timer fired. */
   | { type: 'due' }
   | { type: 'offline' }
@@ -89,8 +89,11 @@ export function reduce(state: ConnectionState, event: ConnectionEvent, at: Momen
     }
     case 'lost':
       return isLive ? lost(state, event.error, at, status === 'connecting') : same;
-    case 'offline':
-      return { state: { ...state, isOffline: true }, effects: [] };
+    case 'offline': {
+      const offline = { ...state, isOffline: true };
+      // Engine.IO would notice by itself, but for localhost only after a heartbeat.
+      return status === 'connected' ? lost(offline, OFFLINE, at, false) : { state: offline, effects: [] };
+    }
     case 'online':
     case 'visible':
       return wokenUp(event.type === 'online' ? { ...state, isOffline: undefined } : state, at);
@@ -105,7 +108,9 @@ export function reduce(state: ConnectionState, event: ConnectionEvent, at: Momen
   }
 }
 
-const TIMED_OUT: WireError = { code: 'TIMEOUT', message: 'The server did not answer in time', retryable: true };
+const TIMED_OUT: ErrorLike = { code: 'TIMEOUT', message: 'The server did not answer in time', retryable: true };
+
+const OFFLINE: ErrorLike = { code: 'OFFLINE', message: 'No network', retryable: true };
 
 /** What outlives a change of status. */
 function base({ attempt: failed, isOffline }: ConnectionState): Pick<ConnectionState, 'attempt' | 'isOffline'> {
@@ -120,7 +125,7 @@ function attempt(state: ConnectionState, isArmed: boolean): Transition {
   };
 }
 
-function lost(state: ConnectionState, cause: WireError, at: Moment, isArmed: boolean): Transition {
+function lost(state: ConnectionState, cause: ErrorLike, at: Moment, isArmed: boolean): Transition {
   const error = state.notice?.error ?? cause;
   const effects: Effect[] = [...cancel(isArmed), { type: 'drop' }];
   const wasStable = state.openedAt !== undefined && at.now - state.openedAt >= STABLE_AFTER_MS;

@@ -1,7 +1,7 @@
 import { io, type Socket } from 'socket.io-client';
-import { SERVER_EVENTS, WIRE_VERSION, type Hello, type WireError } from 'nestjs-realtime-protocol';
+import { SERVER_EVENTS, WIRE_VERSION, type Hello } from 'nestjs-realtime-protocol';
 import { serverDelayMs } from './backoff.js';
-import { RealtimeClientError, isRecord, parseWireError } from './client-error.js';
+import { RealtimeClientError, isRecord, parseWireError, type ErrorLike } from './client-error.js';
 import { steadyNow } from './clock.js';
 import { IDLE, reduce, type ConnectionEvent, type ConnectionState, type Effect } from './connection-state.js';
 import { Emitter, type Off } from './emitter.js';
@@ -100,7 +100,7 @@ export class Connection {
     });
     socket.on(SERVER_EVENTS.drain, (notice: unknown) => {
       const delayMs = serverDelayMs(isRecord(notice) ? notice['reconnectAfterMs'] : undefined);
-      if (delayMs !== undefined) this.dispatch({ type: 'notice', delayMs });
+      this.dispatch({ type: 'notice', delayMs });
     });
     socket.on(SERVER_EVENTS.hello, (value: unknown) => this.#greeted(parseHello(value)));
   }
@@ -115,7 +115,7 @@ export class Connection {
     this.#emitter.emit('hello', hello);
   }
 
-  #lost(error: WireError): void {
+  #lost(error: ErrorLike): void {
     const isOffline = this.#state.isOffline && error.code === 'UNAVAILABLE';
     this.dispatch({ type: 'lost', error: isOffline ? { ...error, code: 'OFFLINE' } : error });
   }

@@ -1,14 +1,13 @@
-import type { WireError } from 'nestjs-realtime-protocol';
-import { isRecord, parseWireError } from './client-error.js';
+import { isRecord, parseWireError, type ErrorLike } from './client-error.js';
 
 // What a failed attempt or a lost connection is called: a code and what can be known about the cause.
 
-export function unavailable(message: string): WireError {
+export function unavailable(message: string): ErrorLike {
   return { code: 'UNAVAILABLE', message, retryable: true };
 }
 
 /** Of a `connect_error`. What is not ours may pass - a proxy, a deployment, a certificate - and is tried again. */
-export function refusalOf(error: Error & { data?: unknown; description?: unknown }): WireError {
+export function refusalOf(error: Error & { data?: unknown; description?: unknown }): ErrorLike {
   const ours = parseWireError(error.data);
   if (ours) return ours;
   if (error.message === 'timeout') return { ...unavailable('The server did not answer in time'), code: 'TIMEOUT' };
@@ -20,9 +19,9 @@ export function refusalOf(error: Error & { data?: unknown; description?: unknown
 }
 
 /** Of a `disconnect`. */
-export function lossOf(reason: string): WireError {
+export function lossOf(reason: string): ErrorLike {
   if (reason === 'io server disconnect')
-    return { code: 'DISCONNECTED', message: 'The server ended the connection', retryable: false };
+    return { code: 'DISCONNECTED', message: 'Ended by the server', retryable: false };
   if (reason === 'ping timeout') return { ...unavailable('The server did not answer in time'), code: 'TIMEOUT' };
   return unavailable(reason);
 }

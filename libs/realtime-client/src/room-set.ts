@@ -52,12 +52,15 @@ export class RoomSet implements RoomLink {
     const end = endOf(this.connection.state);
     if (end) return room.abandon(end);
     this.#queue.add(room);
-    if (this.isConnected) queueMicrotask(() => this.#flush());
+    if (this.isConnected) queueMicrotask(() => void this.#flush());
     else this.connection.dispatch({ type: 'wake' });
   }
 
-  /** After each change of the connection's state. `end`: why nothing more will happen. */
-  follow(end: RealtimeClientError | undefined): void {
+  /**
+   * After each change of the connection's state. `end`: why nothing more will happen.
+   * Resolves when the rooms are joined again, or refused; undefined: there is nothing to wait for.
+   */
+  follow(end: RealtimeClientError | undefined): Promise<unknown> | undefined {
     for (const room of this.#rooms.values()) {
       if (end) room.abandon(end);
       else if (this.isConnected) this.#queue.add(room);
@@ -65,14 +68,16 @@ export class RoomSet implements RoomLink {
     }
     // Not connected any more, or about to ask for all of them: no retry of before is worth it.
     clearTimeout(this.#timer);
-    if (this.isConnected) this.#flush();
+    return this.#flush();
   }
 
-  #flush(): void {
-    if (!this.isConnected) return;
+  #flush(): Promise<unknown> | undefined {
+    if (!this.isConnected) return undefined;
     const rooms = [...this.#queue].filter((room) => room.phase === 'joining');
     this.#queue.clear();
-    for (let start = 0; start < rooms.length; start += MAX_JOINS) void this.#ask(rooms.slice(start, start + MAX_JOINS));
+    const asked: Promise<void>[] = [];
+    while (rooms.length > 0) asked.push(this.#ask(rooms.splice(0, MAX_JOINS)));
+    return asked.length > 0 ? Promise.all(asked) : undefined;
   }
 
   async #ask(rooms: readonly RealtimeRoom[]): Promise<void> {
@@ -99,7 +104,7 @@ export class RoomSet implements RoomLink {
     for (const room of again) this.#queue.add(room);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(
-      () => this.#flush(),
+      () => void this.#flush(),
       Math.max(...again.map(waitOf), backoffMs(this.#retries++, Math.random())),
     );
   }

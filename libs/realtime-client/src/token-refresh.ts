@@ -36,7 +36,7 @@ export class TokenRefresh {
       await this.requests.ask(CLIENT_EVENTS.refresh, { token });
     } catch (cause) {
       if (turn !== this.#turn) return;
-      this.debug('the token was not refreshed', cause);
+      this.debug('refresh failed', cause);
       // Not fatal: when the grace is over the server says TOKEN_EXPIRED, and the reconnect asks for a token again.
       if (cause instanceof RealtimeClientError && !cause.retryable) return;
       this.#timer = setTimeout(() => void this.#try(turn, failures + 1), 200 + backoffMs(failures, Math.random()));
