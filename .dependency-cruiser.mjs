@@ -4,7 +4,7 @@ import { join } from 'node:path';
 const SERVER = 'libs/realtime/src';
 
 /** What each folder of the server library may import besides itself. */
-const PORTS = ['core', 'limits', 'presence', 'history', 'cluster'];
+const PORTS = ['core', 'limits', 'presence', 'history', 'cluster', 'requests'];
 export const LAYERS = {
   core: [],
   auth: ['core'],
@@ -12,9 +12,10 @@ export const LAYERS = {
   presence: ['core'],
   history: ['core'],
   cluster: ['core'],
-  rooms: ['core', 'presence', 'history', 'cluster'],
-  connection: ['core', 'auth', 'limits', 'presence', 'history', 'cluster', 'rooms'],
-  socketio: ['core', 'connection'],
+  requests: ['core'],
+  rooms: ['core', 'presence', 'history', 'cluster', 'requests'],
+  connection: ['core', 'auth', 'limits', 'presence', 'history', 'cluster', 'requests', 'rooms'],
+  socketio: ['core', 'requests', 'connection'],
   memory: PORTS,
   redis: PORTS,
   metrics: PORTS,

@@ -1,5 +1,5 @@
 // The page: signs in, joins one room, and shows what the client library tells it. view.js draws.
-import { createRealtimeClient } from 'nestjs-realtime-client';
+import { createRealtimeClient, storedOutbox } from 'nestjs-realtime-client';
 import * as view from './view.js';
 
 /** How long "is typing" stays after the last sign of it, and the least time between two signs of ours. */
@@ -7,6 +7,7 @@ const TYPING_SHOWN_MS = 3_000;
 const TYPING_EVERY_MS = 1_500;
 
 let session;
+let isOffline = false;
 let lastTypedAt = 0;
 
 async function post(path, body, token) {
@@ -23,7 +24,13 @@ async function post(path, body, token) {
 function signIn(user, chatId) {
   let token;
   const client = createRealtimeClient(`${location.origin}/chat`, {
-    getToken: async () => ({ token } = await post('/auth/token', { user })).token,
+    getToken: async () => {
+      if (isOffline) throw new Error('The button says offline');
+      return ({ token } = await post('/auth/token', { user })).token;
+    },
+    // What is typed offline survives a reload, and is only ever sent as the one who typed it.
+    principal: user,
+    outbox: { store: storedOutbox({ key: `demo:${user}:${chatId}` }) },
   });
   session = { user, chatId, client, room: client.room(`chat/${chatId}`), token: () => token };
   listen(session);
@@ -36,6 +43,10 @@ function signIn(user, chatId) {
 function listen({ user, client, room, token }) {
   let isFirst = true;
   client.on('state', view.showState);
+  client.outbox.on('change', showPending);
+  client.outbox.on('settled', ({ event, data, error }) => {
+    if (event === 'message.send' && error) view.showSendProblem(`Not sent: ${data.text} (${error.message})`);
+  });
   client.on('notification', ({ text }) => view.addNote(text));
   room.on('message', (message) => view.addMessage({ ...message, isMine: message.from === user }));
   room.on('announcement', ({ from, text }) => view.addNote(`${from} announces: ${text}`));
@@ -69,23 +80,31 @@ function signOut(problem = '') {
   view.showSignIn(problem);
 }
 
-async function send(text) {
+/** Waits for the connection if need be; sent again with the same id if the answer is lost. */
+function send(text) {
   const { client, chatId } = session;
   view.showSendProblem('');
   lastTypedAt = 0;
-  try {
-    await client.request('message.send', { chatId, text });
-  } catch (error) {
-    view.showSendProblem(`Not sent: ${error.message}`);
-    view.restoreText(text);
-  }
+  // Its end, good or bad, is told by the outbox: also after a reload.
+  client.request('message.send', { chatId, text }, { idempotent: true, offline: 'queue' }).catch(() => undefined);
+}
+
+function showPending(pending) {
+  view.showPending(pending.filter(({ event }) => event === 'message.send').map(({ data }) => data.text));
+}
+
+/** As a phone in a tunnel: the network's own events, and no token until it is out again. */
+function toggleOffline() {
+  isOffline = !isOffline;
+  view.showOffline(isOffline);
+  dispatchEvent(new Event(isOffline ? 'offline' : 'online'));
 }
 
 function sayTyping() {
-  if (Date.now() - lastTypedAt < TYPING_EVERY_MS || session?.client.state !== 'connected') return;
+  if (Date.now() - lastTypedAt < TYPING_EVERY_MS) return;
   lastTypedAt = Date.now();
   // A lost "is typing" is no loss.
-  session.client.request('typing', { chatId: session.chatId }).catch(() => undefined);
+  void session.client.request('typing', { chatId: session.chatId }, { offline: 'drop' });
 }
 
 view.onSignIn((user, chatId) => {
@@ -93,6 +112,7 @@ view.onSignIn((user, chatId) => {
   signIn(user, chatId);
 });
 view.onLeave(() => signOut());
+view.onOffline(toggleOffline);
 view.onSend(send);
 view.onTyping(sayTyping);
 view.onKill(() => post('/dev/kill', {}).catch((error) => view.showSendProblem(error.message)));

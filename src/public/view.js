@@ -21,7 +21,7 @@ function element(tag, className, ...children) {
 function addLine(line) {
   const log = $('log');
   const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
-  log.append(line);
+  $('pending').before(line);
   while (log.children.length > MAX_LINES) log.firstChild.remove();
   if (isAtEnd) log.scrollTop = log.scrollHeight;
 }
@@ -35,6 +35,16 @@ export function addMessage({ from, text, at, node: via, isMine }) {
   const by = element('span', 'by', element('strong', '', isMine ? 'You' : from), ` ${time} · via ${via}`);
   addLine(element('div', isMine ? 'message mine' : 'message', by, element('span', 'body', text)));
   if (!isMine) showTyping(from, 0);
+}
+
+/** What the server has not acknowledged yet, grey and last. */
+export function showPending(texts) {
+  const lines = texts.map((text) => {
+    const by = element('span', 'by', element('strong', '', 'You'), ' waiting to be sent');
+    return element('div', 'message mine pending', by, element('span', 'body', text));
+  });
+  $('pending').replaceChildren(...lines);
+  if (lines.length > 0) $('log').scrollTop = $('log').scrollHeight;
 }
 
 export function showPeople(users, count, me, onWave) {
@@ -77,10 +87,24 @@ export function showTyping(from, forMs) {
 
 export function showState(status, state) {
   $('state').dataset.state = status;
-  $('state-text').textContent = STATES[status];
+  $('state-text').textContent = state.isOffline && status !== 'connected' ? 'Offline' : STATES[status];
+  countDown(status === 'waiting' ? Date.now() + state.retryInMs : 0);
   const isAway = status === 'waiting' || (status === 'connecting' && state.attempt > 0);
   if (status === 'failed') showBanner(`The server ended the connection: ${state.error.message}`);
   else showBanner(isAway ? 'The connection is lost. It comes back by itself.' : '');
+}
+
+let countdown;
+function countDown(until) {
+  clearTimeout(countdown);
+  const seconds = Math.ceil((until - Date.now()) / 1_000);
+  $('countdown').textContent = seconds > 0 ? `next try in ${seconds} s` : '';
+  if (seconds > 0) countdown = setTimeout(countDown, 250, until);
+}
+
+export function showOffline(isOffline) {
+  $('offline').textContent = isOffline ? 'Go online' : 'Go offline';
+  $('offline').setAttribute('aria-pressed', isOffline);
 }
 
 function showBanner(text) {
@@ -107,7 +131,8 @@ export function showNode(info) {
 }
 
 export function showChat(chatId) {
-  $('log').replaceChildren();
+  $('log').replaceChildren($('pending'));
+  showPending([]);
   $('room-title').textContent = chatId;
   $('signin').hidden = true;
   $('chat').hidden = false;
@@ -123,11 +148,6 @@ export function showSignIn(problem) {
 
 export function showSendProblem(problem) {
   $('send-problem').textContent = problem;
-}
-
-/** Gives back what could not be sent, unless something new is being written. */
-export function restoreText(text) {
-  $('text').value ||= text;
 }
 
 export function onSignIn(act) {
@@ -148,4 +168,5 @@ export function onSend(act) {
 
 export const onTyping = (act) => $('text').addEventListener('input', act);
 export const onLeave = (act) => $('leave').addEventListener('click', act);
+export const onOffline = (act) => $('offline').addEventListener('click', act);
 export const onKill = (act) => $('kill').addEventListener('click', act);

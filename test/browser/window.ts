@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import axe from 'axe-core';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import { eventually } from '../support/eventually.js';
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 
 const ARTEFACTS = join(import.meta.dirname, '../../test-artefacts');
 const FLAGS =
@@ -37,7 +38,11 @@ export class DemoWindow {
 
   static async open(browser: Browser, url: string, look: Look): Promise<DemoWindow> {
     const { width, height, scheme } = look;
-    const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
+    return DemoWindow.openIn(await browser.newContext({ viewport: { width, height }, colorScheme: scheme }), url, look);
+  }
+
+  /** One more tab of the same person. */
+  static async openIn(context: BrowserContext, url: string, look: Look): Promise<DemoWindow> {
     const window = new DemoWindow(await context.newPage(), look);
     await window.page.goto(url);
     return window;
@@ -70,6 +75,39 @@ export class DemoWindow {
       wanted,
       { timeout: withinMs },
     );
+  }
+
+  /** Exactly these messages, from whomever, in this order: none twice. */
+  async hasMessages(texts: readonly string[], withinMs = 10_000): Promise<void> {
+    await this.#lists('#log > .message .body', texts, withinMs);
+  }
+
+  /** Exactly these wait to be sent. */
+  async hasPending(texts: readonly string[], withinMs = 10_000): Promise<void> {
+    await this.#lists('#pending .body', texts, withinMs);
+  }
+
+  async #lists(selector: string, texts: readonly string[], withinMs: number): Promise<void> {
+    const read = (): Promise<string[]> => this.page.locator(selector).allTextContents();
+    await eventually(async () => {
+      const found = await read();
+      if (found.join('\n') !== texts.join('\n'))
+        throw new Error(`expected ${texts.join(' | ')}, found ${found.join(' | ')}`);
+    }, withinMs);
+  }
+
+  /** From now on; the function returns the states so far. */
+  async recordStates(): Promise<() => Promise<string[]>> {
+    await this.page.evaluate(() => {
+      const states: string[] = [];
+      const state = document.querySelector<HTMLElement>('#state');
+      Object.assign(globalThis, { states });
+      if (state)
+        new MutationObserver(() => states.push(state.dataset['state'] ?? '')).observe(state, {
+          attributeFilter: ['data-state'],
+        });
+    });
+    return () => this.page.evaluate(() => (globalThis as unknown as { states: string[] }).states);
   }
 
   /** What axe calls serious or critical, as one line each. */

@@ -134,6 +134,49 @@ describe('when a node dies', () => {
   });
 });
 
+describe('when somebody asks whether a claim still holds', () => {
+  it('says that a lease lapsed only when it did, and never while it may not judge', async () => {
+    const storage = new Storage();
+    const [a, b] = [startNode(storage, 'a'), startNode(storage, 'b')];
+    await Promise.all([a.registry.start(), b.registry.start()]);
+    const other = b.registry.current();
+    b.stop();
+    const stranger = 'never heard of' as Incarnation;
+    expect(await a.registry.hasLapsed(stranger)).toBe(false);
+    await storage.clock.advanceAsync(14_000);
+    expect(await a.registry.hasLapsed(other)).toBe(false);
+    await storage.clock.advanceAsync(3_000);
+    expect(await a.registry.hasLapsed(other)).toBe(true);
+    expect(await a.registry.hasLapsed(a.registry.current())).toBe(false);
+    storage.isDown = true;
+    expect(await a.registry.hasLapsed(other)).toBe(false);
+    await storage.clock.advanceAsync(10_000);
+    storage.isDown = false;
+    await storage.clock.advanceAsync(5_000);
+    expect(await a.registry.hasLapsed(other)).toBe(false);
+    await storage.clock.advanceAsync(15_000);
+    expect(await a.registry.hasLapsed(other)).toBe(true);
+  });
+
+  it('gives out an incarnation only while the others can see it', async () => {
+    const storage = new Storage();
+    const a = startNode(storage, 'a');
+    storage.isDown = true;
+    await a.registry.start();
+    expect(await a.registry.held()).toBeUndefined();
+    storage.isDown = false;
+    const first = await a.registry.held();
+    expect((await storage.leases.alive()).map(({ incarnation }) => incarnation)).toEqual([first]);
+    storage.isDown = true;
+    await storage.clock.advanceAsync(16_000);
+    expect(await a.registry.held()).toBeUndefined();
+    storage.isDown = false;
+    const second = await a.registry.held();
+    expect(second).not.toBe(first);
+    expect((await storage.leases.alive()).map(({ incarnation }) => incarnation)).toEqual([second]);
+  });
+});
+
 describe('when the storage is away', () => {
   it('judges nobody for a whole lease after it is back, however long it was away', async () => {
     const storage = new Storage();

@@ -18,8 +18,9 @@ import { Injectable, Module } from '@nestjs/common';
 import type { OnModuleDestroy } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { ThrottlerModule } from '@nestjs/throttler';
-import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
-import { CurrentPrincipal, PresenceService, RealtimeModule, RealtimeService, RequireScopes, Roles, RoomManager, RoomPolicy, httpOnly } from 'nestjs-realtime';
+import { randomUUID } from 'node:crypto';
+import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import { CurrentPrincipal, PresenceService, RealtimeModule, RealtimeService, RequestId, RequireScopes, Roles, RoomManager, RoomPolicy, httpOnly } from 'nestjs-realtime';
 import { RealtimeThrottlerGuard, RealtimeThrottlerModule, RealtimeThrottlerStorage } from 'nestjs-realtime/throttler';
 import type { CanJoin, CanPublish, JoinDecision, Principal, RoomContext } from 'nestjs-realtime';
 declare const realtime: RealtimeService;
@@ -27,6 +28,8 @@ declare const rooms: RoomManager;
 declare const presence: PresenceService;
 declare const audit: { write(...what: string[]): void };
 declare const sessions: { find(cookie: string | undefined): Promise<{ id: string; roles: string[]; sessionEndsAt: number } | undefined> };
+interface PlaceOrder { sku: number }
+declare class Orders { insertOnce(key: string, userId: string, body: PlaceOrder): Promise<{ id: string }> }
 declare class ChatService { find(id: string): Promise<{ title: string; members: string[] } | undefined> }
 `;
 

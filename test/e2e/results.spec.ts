@@ -170,7 +170,7 @@ describe('what a handler returns', () => {
     ['value', [0], 0],
     ['value', [false], false],
     ['value', [''], ''],
-    ['value', [{ a: 1 }, { $rt: { id: 'x', attempt: 1 } }], { a: 1 }],
+    ['value', [{ a: 1 }, { $rt: { id: 'abcdefghijklmnopqrstuv', attempt: 1 } }], { a: 1 }],
     ['value', [{ $rt: { id: 'x' }, other: 1 }], { $rt: { id: 'x' }, other: 1 }],
     ['nothing', [], null],
     ['promise', [], 0],

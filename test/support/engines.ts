@@ -33,3 +33,10 @@ export { parsePresenceChange } from '../../libs/realtime/src/presence/presence-c
 export type * from '../../libs/realtime/src/presence/presence-store.js';
 export { RedisPresenceStore } from '../../libs/realtime/src/redis/redis-presence-store.js';
 export { HostedPresence } from '../../libs/realtime/src/presence/hosted-presence.js';
+export { MemoryPublicationStore } from '../../libs/realtime/src/memory/memory-publication-store.js';
+export { MemoryRequestStore } from '../../libs/realtime/src/memory/memory-request-store.js';
+export { RedisPublicationStore } from '../../libs/realtime/src/redis/redis-publication-store.js';
+export { RedisRequestStore } from '../../libs/realtime/src/redis/redis-request-store.js';
+export type { PublicationStore } from '../../libs/realtime/src/requests/publication-store.js';
+export { RequestRunner, type RequestAnswer } from '../../libs/realtime/src/requests/request-runner.js';
+export type { RequestKey, RequestStore } from '../../libs/realtime/src/requests/request-store.js';

@@ -1,6 +1,8 @@
 /** Longest wait for the first retry, and the longest of all. */
-const FIRST_MS = 2_000;
-const MAX_MS = 20_000;
+const FIRST_WAIT_MS = 2_000;
+const MAX_WAIT_MS = 20_000;
+/** No server keeps a client away for longer: a wrong number must not end it for good. */
+const MAX_ADVICE_MS = 3_600_000;
 
 /**
  * Full jitter: `random(0, min(20 s, 2 s · 2^attempt))`. Never without jitter: clients that lost one server at the same
@@ -10,5 +12,10 @@ const MAX_MS = 20_000;
  * @param random a number in [0, 1).
  */
 export function backoffMs(attempt: number, random: number): number {
-  return Math.floor(random * Math.min(MAX_MS, FIRST_MS * 2 ** Math.min(attempt, 16)));
+  return Math.floor(random * Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempt, 16)));
+}
+
+/** `retryAfterMs` or `reconnectAfterMs` as the server sent it, within [0, 1 h]; undefined for what is no time. */
+export function serverDelayMs(advice: unknown): number | undefined {
+  return typeof advice === 'number' && advice >= 0 ? Math.min(advice, MAX_ADVICE_MS) : undefined;
 }

@@ -1,6 +1,6 @@
 import {
-  CLIENT_EVENTS,
   SERVER_EVENTS,
+  isErrorAck,
   isReservedEvent,
   type Hello,
   type PresenceCount,
@@ -8,43 +8,60 @@ import {
   type RoomMeta,
   type RoomStatus,
 } from 'nestjs-realtime-protocol';
+import { isRecord } from './client-error.js';
 import { Connection } from './connection.js';
 import type { ClientStatus, ConnectionState } from './connection-state.js';
-import type { EventData, EventName, RequestAnswer, RequestData, RequestName } from './contract.js';
-import { Emitter, type Off } from './emitter.js';
+import type { EventData, EventName, RequestAnswer, RequestData, RequestName, RoomName } from './contract.js';
+import { Emitter, guarded, type Off } from './emitter.js';
 import type { RealtimeClientOptions } from './options.js';
+import type { OutboxEntry } from './outbox-entry.js';
+import { Outbox, type RequestOptions } from './outbox.js';
+import { principalOf } from './principal.js';
 import { Requests, endOf } from './requests.js';
 import { RoomSet } from './room-set.js';
 import type { RealtimeRoom } from './room.js';
-
-export interface RequestOptions {
-  /** How long to wait, for the connection and for the answer together. Default 10 000 ms. */
-  timeoutMs?: number;
-}
+import { TokenRefresh } from './token-refresh.js';
 
 /**
  * What an app holds: typed events, requests and rooms over one connection.
- * It refuses to queue across restarts and to resend: a request is sent at most once.
- * Invariant: after every reconnect, the rooms are on their way before anything that waited for the connection.
+ * It refuses to decide anything: connection-state.ts and outbox-state.ts do.
+ * Invariant: after every reconnect, the rooms are joined again before anything that waited for the connection is sent.
  */
 export class RealtimeClient<Contract = unknown> {
-  readonly device: string;
+  /** Requests that are not settled yet, those from before a reload included. */
+  readonly outbox: Outbox;
   readonly #connection: Connection;
-  readonly #requests: Requests;
   readonly #rooms: RoomSet;
+  readonly #refresh: TokenRefresh;
   readonly #events = new Emitter();
 
   constructor(
     url: string,
     private readonly options: RealtimeClientOptions,
   ) {
-    this.device = options.device ?? randomDevice();
-    const connection = (this.#connection = new Connection(url, this.device, options));
-    this.#requests = new Requests(connection);
-    this.#rooms = new RoomSet(connection, this.#requests);
-    connection.on('state', (_: ClientStatus, state: ConnectionState) => this.#rooms.follow(endOf(state)));
-    connection.socket.on(SERVER_EVENTS.token, () => void this.#refreshToken());
+    const debug = (message: string, details?: unknown): void => guarded(() => options.debug?.(message, details));
+    const { device, principal } = options;
+    this.outbox = new Outbox(
+      url,
+      { ...options.outbox, device, principal: typeof principal === 'string' ? principal : undefined },
+      { send: (entry) => this.#send(entry), wake: () => this.#connection.dispatch({ type: 'wake' }), debug },
+    );
+    const credentials = {
+      device: async () => (await this.outbox.ready, this.outbox.device),
+      token: () => this.#readToken(),
+    };
+    const connection = (this.#connection = new Connection(url, credentials, options, debug));
+    const requests = new Requests(connection, () => this.outbox.dispatch({ type: 'spent' }));
+    this.#rooms = new RoomSet(connection, requests, this.outbox);
+    this.#refresh = new TokenRefresh(requests, async () => options.getToken(), debug);
+    connection.on('state', (_: ClientStatus, state: ConnectionState) => this.#follow(state));
+    connection.socket.on(SERVER_EVENTS.token, () => this.#refresh.start());
     connection.socket.onAny((event: string, data: unknown, meta: unknown) => this.#receive(event, data, meta));
+  }
+
+  /** How the server tells this tab or app from the user's others. */
+  get device(): string {
+    return this.outbox.device;
   }
 
   get state(): ClientStatus {
@@ -61,9 +78,13 @@ export class RealtimeClient<Contract = unknown> {
     this.#connection.dispatch({ type: 'connect' });
   }
 
-  /** Ends the connection and every wait. What still waits for it rejects with `CLOSED`. */
+  /**
+   * Ends the connection and every wait: what was not sent rejects with `CLOSED` and is never sent, what was sent with
+   * `UNKNOWN`. To keep stored requests for the next page, do not call it when the page goes away.
+   */
   close(): void {
     this.#connection.dispatch({ type: 'close' });
+    this.outbox.close();
   }
 
   /**
@@ -82,50 +103,68 @@ export class RealtimeClient<Contract = unknown> {
   }
 
   /** Always the same object for a name. Nothing is joined until its `join()`. */
-  room<Name extends string>(name: Name): RealtimeRoom<Contract, Name> {
+  room<Name extends RoomName<Contract>>(name: Name): RealtimeRoom<Contract, Name> {
     return this.#rooms.get(name) as unknown as RealtimeRoom<Contract, Name>;
   }
 
   /**
-   * Resolves with the handler's answer. Offline it waits for the connection, within `timeoutMs`.
-   * @throws RealtimeClientError the handler's refusal; `UNAVAILABLE`: it was never sent; `TIMEOUT` and `UNKNOWN`: it may or
-   * may not have happened.
+   * Resolves with the handler's answer. Offline it waits for the connection (see `offline` and `timeoutMs`).
+   * @throws RealtimeClientError the handler's refusal; `UNAVAILABLE`, `LIMIT_EXCEEDED`, `DROPPED`, `OTHER_PRINCIPAL`,
+   * `CLOSED`: it was never sent; `TIMEOUT`, `UNKNOWN`: it may or may not have happened; `ABORTED`: by `signal`.
    */
   request<Name extends RequestName<Contract>>(
     event: Name,
     data: RequestData<Contract, Name>,
     options: RequestOptions = {},
   ): Promise<RequestAnswer<Contract, Name>> {
-    return this.#requests.ask(event, data, options.timeoutMs) as Promise<RequestAnswer<Contract, Name>>;
+    return this.outbox.add(event, data, options) as Promise<RequestAnswer<Contract, Name>>;
   }
 
-  async #refreshToken(): Promise<void> {
-    try {
-      await this.#requests.ask(CLIENT_EVENTS.refresh, { token: await this.options.getToken() });
-    } catch (cause) {
-      // Not fatal: when the grace is over the server says TOKEN_EXPIRED, and the reconnect asks for a token again.
-      this.options.debug?.('the token was not refreshed', cause);
-    }
+  async #readToken(): Promise<string | undefined> {
+    const token = await this.options.getToken();
+    this.outbox.dispatch({ type: 'identified', principal: principalOf(token, this.options.principal) });
+    return token;
+  }
+
+  #follow(state: ConnectionState): void {
+    const end = endOf(state);
+    const { hello, isConnected } = this.#connection;
+    if (!isConnected) this.#refresh.stop();
+    const joined = this.#rooms.follow(end);
+    if (end) this.outbox.dispatch({ type: 'ended', error: end });
+    else if (isConnected && hello) {
+      const open = (): void => {
+        // Not if the connection was lost meanwhile.
+        if (hello === this.#connection.hello && this.#connection.isConnected)
+          this.outbox.dispatch({ type: 'opened', link: hello });
+      };
+      // A handler may ask whether the sender is in the room.
+      if (joined) void joined.then(open);
+      else open();
+    } else this.outbox.dispatch({ type: 'lost' });
+  }
+
+  #send({ id, event, data, attempt, isRemembered }: OutboxEntry): void {
+    const ack = (answer: unknown): void => {
+      if (isErrorAck(answer)) this.outbox.dispatch({ type: 'answered', id, error: answer.error });
+      else this.outbox.dispatch({ type: 'answered', id, answer });
+    };
+    const { socket } = this.#connection;
+    if (isRemembered) socket.emit(event, data, { $rt: { id, attempt } }, ack);
+    else socket.emit(event, data, ack);
   }
 
   #receive(event: string, data: unknown, meta: unknown): void {
-    if (event === SERVER_EVENTS.presence) {
-      const diff = data as PresenceDiff | PresenceCount;
-      this.#rooms.find(diff.room)?.deliverPresence(diff);
-    } else if (event === SERVER_EVENTS.room) {
-      const status = data as RoomStatus;
-      this.#rooms.find(status.room)?.deliverStatus(status);
-    } else if (!isReservedEvent(event)) {
-      const from = meta as RoomMeta | undefined;
+    if (!isReservedEvent(event)) {
+      const from = isRecord(meta) && typeof meta['room'] === 'string' ? (meta as unknown as RoomMeta) : undefined;
       this.#events.emit(event, data, from);
       if (from) this.#rooms.find(from.room)?.deliver(event, data, from);
+    } else if (isRecord(data)) {
+      const room = this.#rooms.find(String(data['room']));
+      if (event === SERVER_EVENTS.presence) room?.deliverPresence(data as unknown as PresenceDiff | PresenceCount);
+      else if (event === SERVER_EVENTS.room) room?.deliverStatus(data as unknown as RoomStatus);
     }
   }
-}
-
-/** Not `randomUUID`: browsers have that on secure pages only. */
-function randomDevice(): string {
-  return [...crypto.getRandomValues(new Uint8Array(9))].map((byte) => byte.toString(36).padStart(2, '0')).join('');
 }
 
 /** A client of one namespace: the path of `url`. It connects at the first `connect()`, `join()` or `request()`. */

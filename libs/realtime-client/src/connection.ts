@@ -1,16 +1,23 @@
 import { io, type Socket } from 'socket.io-client';
-import {
-  SERVER_EVENTS,
-  WIRE_VERSION,
-  type Bye,
-  type ConnectAuth,
-  type DrainNotice,
-  type Hello,
-} from 'nestjs-realtime-protocol';
-import { RealtimeClientError, parseWireError } from './client-error.js';
+import { SERVER_EVENTS, WIRE_VERSION, type Hello } from 'nestjs-realtime-protocol';
+import { serverDelayMs } from './backoff.js';
+import { RealtimeClientError, isRecord, parseWireError, type ErrorLike } from './client-error.js';
+import { steadyNow } from './clock.js';
 import { IDLE, reduce, type ConnectionEvent, type ConnectionState, type Effect } from './connection-state.js';
 import { Emitter, type Off } from './emitter.js';
+import { watchEnvironment } from './environment.js';
+import { Heartbeat } from './heartbeat.js';
+import { parseHello } from './hello.js';
+import { lossOf, refusalOf, unavailable } from './loss.js';
+import type { Debug } from './debug.js';
 import type { RealtimeClientOptions } from './options.js';
+
+/** What a connection needs to know of each attempt. */
+export interface Credentials {
+  /** Resolves when the device's name is certain. */
+  device(): Promise<string>;
+  token(): Promise<string | undefined>;
+}
 
 /**
  * One connection to one namespace: carries out what the reducer in connection-state.ts decides.
@@ -24,16 +31,21 @@ export class Connection {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Counts attempts, so that a token that comes too late opens nothing. */
   #attempts = 0;
+  #unwatch: (() => void) | undefined;
+  readonly #heartbeat = new Heartbeat();
   readonly #emitter = new Emitter();
 
   constructor(
     url: string,
-    private readonly device: string,
-    private readonly options: RealtimeClientOptions,
+    private readonly credentials: Credentials,
+    options: RealtimeClientOptions,
+    private readonly debug: Debug,
   ) {
     this.socket = io(url, {
       transports: ['websocket'],
       timeout: 10_000,
+      // One transport for one client: dropping a dead one must not depend on others that share it.
+      forceNew: true,
       ...options.socket,
       query: { ...options.socket?.query, rt: '1' },
       autoConnect: false,
@@ -55,35 +67,57 @@ export class Connection {
   }
 
   dispatch(event: ConnectionEvent): void {
-    const { state, effects } = reduce(this.#state, event, Math.random());
-    const hasChanged = state.status !== this.#state.status;
+    const before = this.#state;
+    const { state, effects } = reduce(before, event, { now: steadyNow(), random: Math.random() });
     this.#state = state;
+    this.#watch();
     for (const effect of effects) this.#run(effect);
-    if (!hasChanged || state !== this.#state) return;
-    this.options.debug?.(state.status, state.error);
+    const isNews = state.status !== before.status || state.isOffline !== before.isOffline;
+    if (!isNews || state !== this.#state) return;
+    this.debug(`connection: ${state.status}`, state);
     this.#emitter.emit('state', state.status, state);
+  }
+
+  /** Only while there is something to wake up: an idle or closed client leaves nothing behind. */
+  #watch(): void {
+    const isAlive = !['idle', 'closed', 'failed'].includes(this.#state.status);
+    if (isAlive && !this.#unwatch) {
+      this.#unwatch = () => undefined;
+      this.#unwatch = watchEnvironment((type) => this.dispatch({ type }));
+    } else if (!isAlive) {
+      this.#unwatch?.();
+      this.#unwatch = undefined;
+    }
   }
 
   #listen(): void {
     const { socket } = this;
-    socket.on('connect', () => this.dispatch({ type: 'opened' }));
-    socket.on('connect_error', (error: Error & { data?: unknown }) =>
-      this.#lost(error.message, parseWireError(error.data)),
-    );
-    socket.on('disconnect', (reason) => this.#lost(reason, undefined, reason === 'io server disconnect'));
-    socket.on(SERVER_EVENTS.bye, (error: Bye) => this.dispatch({ type: 'notice', error }));
-    socket.on(SERVER_EVENTS.drain, ({ reconnectAfterMs }: DrainNotice) =>
-      this.dispatch({ type: 'notice', delayMs: reconnectAfterMs }),
-    );
-    socket.on(SERVER_EVENTS.hello, (hello: Hello) => {
-      this.hello = hello;
-      this.#emitter.emit('hello', hello);
+    socket.on('connect_error', (error: Error) => this.#lost(refusalOf(error)));
+    socket.on('disconnect', (reason) => this.#lost(lossOf(reason)));
+    socket.on(SERVER_EVENTS.bye, (bye: unknown) => {
+      const error = parseWireError(bye);
+      if (error) this.dispatch({ type: 'notice', error });
     });
+    socket.on(SERVER_EVENTS.drain, (notice: unknown) => {
+      const delayMs = serverDelayMs(isRecord(notice) ? notice['reconnectAfterMs'] : undefined);
+      this.dispatch({ type: 'notice', delayMs });
+    });
+    socket.on(SERVER_EVENTS.hello, (value: unknown) => this.#greeted(parseHello(value)));
   }
 
-  #lost(reason: string, error = wireError(reason, true), isServersWish = false): void {
-    if (isServersWish) this.dispatch({ type: 'lost', error: { ...error, code: 'DISCONNECTED', retryable: false } });
-    else this.dispatch({ type: 'lost', error });
+  #greeted(hello: Hello | undefined): void {
+    if (hello?.v !== WIRE_VERSION) {
+      const message = `The server speaks version ${hello?.v}, this client ${WIRE_VERSION}: update it`;
+      return this.#lost({ code: 'INCOMPATIBLE', message, retryable: false });
+    }
+    this.hello = hello;
+    this.dispatch({ type: 'opened' });
+    this.#emitter.emit('hello', hello);
+  }
+
+  #lost(error: ErrorLike): void {
+    const isOffline = this.#state.isOffline && error.code === 'UNAVAILABLE';
+    this.dispatch({ type: 'lost', error: isOffline ? { ...error, code: 'OFFLINE' } : error });
   }
 
   #run(effect: Effect): void {
@@ -98,6 +132,9 @@ export class Connection {
         return;
       case 'cancel':
         return clearTimeout(this.#timer);
+      case 'check':
+        if (this.#heartbeat.isOverdue) this.#lost(lossOf('ping timeout'));
+        return;
       default:
         return effect satisfies never;
     }
@@ -106,19 +143,18 @@ export class Connection {
   async #open(): Promise<void> {
     const attempt = ++this.#attempts;
     try {
-      const token = await this.options.getToken();
+      const device = await this.credentials.device();
       if (attempt !== this.#attempts) return;
-      const rt = { v: WIRE_VERSION, device: this.device };
-      this.socket.auth = (token === undefined ? { rt } : { token, rt }) satisfies ConnectAuth;
+      const token = await this.credentials.token();
+      if (attempt !== this.#attempts) return;
+      this.socket.auth = { token, rt: { v: WIRE_VERSION, device } };
       this.socket.connect();
+      this.#heartbeat.watch(this.socket);
     } catch (cause) {
       if (attempt !== this.#attempts) return;
-      this.options.debug?.('getToken failed', cause);
-      this.#lost('getToken failed', cause instanceof RealtimeClientError ? parseWireError(cause) : undefined);
+      this.debug('getToken failed', cause);
+      const error = cause instanceof RealtimeClientError ? parseWireError(cause) : undefined;
+      this.#lost(error ?? { ...unavailable('getToken() failed'), code: 'NO_TOKEN' });
     }
   }
-}
-
-function wireError(message: string, retryable: boolean): Bye {
-  return { code: 'UNAVAILABLE', message, retryable };
 }

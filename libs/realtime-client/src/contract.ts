@@ -3,30 +3,32 @@
  *
  * ```ts
  * interface ChatContract {
- *   events: { message: { from: string; text: string } };
- *   requests: { 'message.send': { data: { room: string; text: string }; answer: { id: string } } };
- *   rooms: { 'chat/42': { state: { topic: string } } };
+ *   events: { notification: { text: string } };
+ *   requests: { 'message.send': { data: { chatId: string; text: string }; answer: { id: string } } };
+ *   rooms: { 'chat/:id': { state: { topic: string }; events: { message: { from: string; text: string } } } };
  * }
  * ```
  *
- * Every part is optional; what is missing is `unknown`.
+ * Every part is optional; what is missing is `unknown`. The gateway's methods can name the same types:
+ * `send(@MessageBody() data: RequestData<ChatContract, 'message.send'>): RequestAnswer<ChatContract, 'message.send'>`.
  */
 export interface RealtimeContract {
+  /** Events to this user or to everybody, and of rooms that name none of their own. */
   events?: object;
   requests?: object;
+  /** By pattern, as in `@RoomPolicy`. */
   rooms?: object;
 }
 
 type Part<Contract, Name extends string> = Contract extends { [key in Name]: infer Found } ? Found : unknown;
+type NameIn<Group> = Group extends object ? Extract<keyof Group, string> : string;
+type Of<Group, Name extends string> = Group extends { [key in Name]: infer Found } ? Found : unknown;
 
-export type EventName<Contract> =
-  Part<Contract, 'events'> extends object ? Extract<keyof Part<Contract, 'events'>, string> : string;
+export type EventName<Contract> = NameIn<Part<Contract, 'events'>>;
 
-export type EventData<Contract, Event extends string> =
-  Part<Contract, 'events'> extends { [key in Event]: infer Data } ? Data : unknown;
+export type EventData<Contract, Event extends string> = Of<Part<Contract, 'events'>, Event>;
 
-export type RequestName<Contract> =
-  Part<Contract, 'requests'> extends object ? Extract<keyof Part<Contract, 'requests'>, string> : string;
+export type RequestName<Contract> = NameIn<Part<Contract, 'requests'>>;
 
 export type RequestData<Contract, Request extends string> =
   Part<Contract, 'requests'> extends { [key in Request]: { data: infer Data } } ? Data : unknown;
@@ -34,6 +36,28 @@ export type RequestData<Contract, Request extends string> =
 export type RequestAnswer<Contract, Request extends string> =
   Part<Contract, 'requests'> extends { [key in Request]: { answer: infer Answer } } ? Answer : unknown;
 
+/** `chat/:id` as the names that it matches: `chat/${string}`. */
+type Filled<Pattern extends string> = Pattern extends `${infer Head}/${infer Tail}`
+  ? `${Segment<Head>}/${Filled<Tail>}`
+  : Segment<Pattern>;
+type Segment<Text extends string> = Text extends `:${string}` ? string : Text;
+
+/** The names that some pattern of the contract matches. */
+export type RoomName<Contract> =
+  Part<Contract, 'rooms'> extends object ? Filled<NameIn<Part<Contract, 'rooms'>>> : string;
+
+/** What the contract says of the room with this name. */
+type RoomOf<Contract, Name extends string> =
+  Part<Contract, 'rooms'> extends infer Rooms extends object
+    ? { [Pattern in NameIn<Rooms>]: Name extends Filled<Pattern> ? Of<Rooms, Pattern> : never }[NameIn<Rooms>]
+    : unknown;
+
 /** What the room's policy answers as `state` in the join reply. */
-export type RoomState<Contract, Room extends string> =
-  Part<Contract, 'rooms'> extends { [key in Room]: { state: infer State } } ? State : unknown;
+export type RoomState<Contract, Name extends string> = Of<RoomOf<Contract, Name>, 'state'>;
+
+type RoomEvents<Contract, Name extends string> =
+  Of<RoomOf<Contract, Name>, 'events'> extends infer Events extends object ? Events : Part<Contract, 'events'>;
+
+export type RoomEventName<Contract, Name extends string> = NameIn<RoomEvents<Contract, Name>>;
+
+export type RoomEventData<Contract, Name extends string, Event extends string> = Of<RoomEvents<Contract, Name>, Event>;

@@ -3,7 +3,7 @@ type Listener = (...args: never[]) => void;
 /** Removes the listener; calling it again does nothing. */
 export type Off = () => void;
 
-/** Listeners by name. One that throws is reported like any uncaught error and does not keep the others from running. */
+/** Listeners by name. One that throws is reported and does not keep the others from running. */
 export class Emitter {
   readonly #listeners = new Map<string, Set<Listener>>();
 
@@ -14,14 +14,16 @@ export class Emitter {
   }
 
   emit(event: string, ...args: unknown[]): void {
-    for (const listener of [...(this.#listeners.get(event) ?? [])]) {
-      try {
-        listener(...(args as never[]));
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+    for (const listener of [...(this.#listeners.get(event) ?? [])]) guarded(() => listener(...(args as never[])));
+  }
+}
+
+/** Calls what the app gave us. In a browser its error is `window.onerror`'s, elsewhere the console's: thrown, it would end a Node process. */
+export function guarded(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    if (typeof reportError === 'function') reportError(error);
+    else console.error(error);
   }
 }

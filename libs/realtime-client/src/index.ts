@@ -1,4 +1,4 @@
-export { createRealtimeClient, RealtimeClient, type RequestOptions } from './client.js';
+export { createRealtimeClient, RealtimeClient } from './client.js';
 export { RealtimeClientError } from './client-error.js';
 export type { ClientStatus, ConnectionState } from './connection-state.js';
 export type {
@@ -8,9 +8,15 @@ export type {
   RequestAnswer,
   RequestData,
   RequestName,
+  RoomEventData,
+  RoomEventName,
+  RoomName,
   RoomState,
 } from './contract.js';
 export type { Off } from './emitter.js';
-export type { RealtimeClientOptions } from './options.js';
+export type { OutboxOptions, OutboxStorage, RealtimeClientOptions } from './options.js';
+export type { OfflinePolicy, OutboxStore } from './outbox-entry.js';
+export type { Outbox, PendingRequest, RequestOptions, SettledRequest } from './outbox.js';
 export type { PresenceChanges, RoomPresence } from './presence.js';
 export type { JoinOptions, RealtimeRoom, RoomChange, RoomPhase } from './room.js';
+export { storedOutbox, type StoredOutboxOptions } from './stored-outbox.js';

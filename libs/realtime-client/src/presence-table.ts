@@ -32,11 +32,21 @@ export function merge(table: PresenceTable, diff: PresenceDiff | PresenceCount):
   return { epoch: diff.epoch, version: diff.to, count: users.size, users };
 }
 
-/** Who came and who left between two tables. */
-export function difference(before: PresenceTable, after: PresenceTable): { joined: PresenceUser[]; left: string[] } {
+export interface Difference {
+  readonly joined: PresenceUser[];
+  readonly left: PresenceUser[];
+  readonly updated: PresenceUser[];
+}
+
+/** Who came, who left and who changed between two tables. */
+export function difference(before: PresenceTable, after: PresenceTable): Difference {
   const [was, is] = [before.users ?? new Map<string, PresenceUser>(), after.users ?? new Map<string, PresenceUser>()];
   return {
     joined: [...is.values()].filter((user) => !was.has(user.id)),
-    left: [...was.keys()].filter((id) => !is.has(id)),
+    left: [...was.values()].filter((user) => !is.has(user.id)),
+    updated: [...is.values()].filter((user) => {
+      const old = was.get(user.id);
+      return old !== undefined && old !== user && JSON.stringify(old) !== JSON.stringify(user);
+    }),
   };
 }

@@ -15,6 +15,8 @@ export interface PresenceChanges {
   readonly joined: readonly PresenceUser[];
   /** Ids of the users whose last device left. */
   readonly left: readonly string[];
+  /** Users with other devices or other metadata than before. */
+  readonly updated: readonly PresenceUser[];
 }
 
 type Page = Omit<PresenceState, 'count'> & { count?: number; next?: string };
@@ -29,6 +31,7 @@ export class RoomPresence {
   constructor(
     private readonly room: string,
     private readonly ask: Ask,
+    private readonly updateMeta: (meta: unknown) => Promise<void> = () => Promise.resolve(),
   ) {}
 
   /** One entry for a user, however many devices. Empty in a room that is too large to list: see `count`. */
@@ -40,9 +43,28 @@ export class RoomPresence {
     return this.#table.count;
   }
 
-  /** Called with the whole list and what is new in it, once for each change. */
-  on(event: 'change', listener: (users: readonly PresenceUser[], changes: PresenceChanges) => void): Off {
+  /** Undefined for who is not there, and in a room that is too large to list. */
+  get(userId: string): PresenceUser | undefined {
+    return this.#table.users?.get(userId);
+  }
+
+  /**
+   * `change`: with the whole list and what is new in it, once for each change. `join`, `leave` and `update`: for each user,
+   * before `change`; not for those who were there already when the room was joined for the first time.
+   */
+  on(event: 'change', listener: (users: readonly PresenceUser[], changes: PresenceChanges) => void): Off;
+  on(event: 'join' | 'leave' | 'update', listener: (user: PresenceUser) => void): Off;
+  on(event: string, listener: (...args: never[]) => void): Off {
     return this.#emitter.on(event, listener);
+  }
+
+  /**
+   * What the others see of this device; JSON, at most 2 KiB. While the room is not joined it goes out with the join.
+   * @throws RealtimeClientError the server's refusal, or `UNKNOWN` when the connection ended before its answer; the next
+   * join carries it in any case.
+   */
+  update(meta: unknown): Promise<void> {
+    return this.updateMeta(meta);
   }
 
   /** @internal */
@@ -82,7 +104,7 @@ export class RoomPresence {
     let first: Page | undefined;
     let cursor: string | undefined;
     do {
-      const request = { room: this.room, ...(cursor === undefined ? {} : { cursor }) };
+      const request = { room: this.room, cursor };
       const page = (await this.ask(CLIENT_EVENTS.presence, request)) as Page;
       first ??= page;
       if (!page.users) return { epoch: page.epoch, version: page.version, count: page.count ?? this.count };
@@ -97,7 +119,12 @@ export class RoomPresence {
     const before = this.#table;
     if (next === before) return;
     this.#table = next;
-    const { joined, left } = difference(before, next);
-    this.#emitter.emit('change', this.users, { joined, left });
+    const { joined, left, updated } = difference(before, next);
+    if (before !== EMPTY && next !== EMPTY) {
+      for (const user of joined) this.#emitter.emit('join', user);
+      for (const user of left) this.#emitter.emit('leave', user);
+      for (const user of updated) this.#emitter.emit('update', user);
+    }
+    this.#emitter.emit('change', this.users, { joined, left: left.map(({ id }) => id), updated });
   }
 }

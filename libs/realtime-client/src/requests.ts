@@ -4,51 +4,33 @@ import type { ConnectionState } from './connection-state.js';
 import type { Connection } from './connection.js';
 
 /**
- * Events that are answered. It refuses to send anything twice.
- * Invariant: every `ask` settles exactly once, and only `TIMEOUT` and `UNKNOWN` leave open whether it happened.
+ * The client's own questions, such as joins: asked on this connection or not at all.
+ * It refuses to wait for a connection and to send anything twice: after a reconnect there is another question to ask.
  */
 export class Requests {
-  constructor(private readonly connection: Connection) {}
+  constructor(
+    private readonly connection: Connection,
+    /** Each message counts against the server's limit. */
+    private readonly spent: () => void,
+  ) {}
 
   get isConnected(): boolean {
     return this.connection.isConnected;
   }
 
-  /** @param timeoutMs for the connection and the answer together. */
   async ask(event: string, data: unknown, timeoutMs = 10_000): Promise<unknown> {
-    const deadline = performance.now() + timeoutMs;
-    if (!this.isConnected) await this.#whenConnected(timeoutMs);
-    const remainingMs = Math.max(deadline - performance.now(), 1);
+    if (!this.isConnected) throw new RealtimeClientError('UNAVAILABLE', 'Not connected', { retryable: true });
+    this.spent();
     let answer: unknown;
     try {
-      answer = await this.connection.socket.timeout(remainingMs).emitWithAck(event, data);
+      answer = await this.connection.socket.timeout(timeoutMs).emitWithAck(event, data);
     } catch {
-      throw new RealtimeClientError(this.isConnected ? 'TIMEOUT' : 'UNKNOWN');
+      throw new RealtimeClientError(this.isConnected ? 'TIMEOUT' : 'UNKNOWN', 'No answer', {
+        retryable: this.isConnected,
+      });
     }
     if (isErrorAck(answer)) throw RealtimeClientError.fromWire(answer.error);
     return answer;
-  }
-
-  #whenConnected(timeoutMs: number): Promise<void> {
-    this.connection.dispatch({ type: 'wake' });
-    return new Promise((resolve, reject) => {
-      const settle = (act: () => void): void => {
-        clearTimeout(timer);
-        off();
-        act();
-      };
-      const check = (): void => {
-        const end = endOf(this.connection.state);
-        if (end) settle(() => reject(end));
-        else if (this.isConnected) settle(resolve);
-      };
-      const timer = setTimeout(
-        () => settle(() => reject(new RealtimeClientError('UNAVAILABLE', 'Not connected'))),
-        timeoutMs,
-      );
-      const off = this.connection.on('state', check);
-      check();
-    });
   }
 }
 

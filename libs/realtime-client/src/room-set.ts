@@ -2,8 +2,12 @@ import { CLIENT_EVENTS } from 'nestjs-realtime-protocol';
 import { backoffMs } from './backoff.js';
 import type { RealtimeClientError } from './client-error.js';
 import type { Connection } from './connection.js';
+import type { Outbox, RequestOptions } from './outbox.js';
 import { endOf, type Requests } from './requests.js';
 import { RealtimeRoom, type RoomLink } from './room.js';
+
+/** The most rooms in one `realtime:join`. */
+const MAX_JOINS = 128;
 
 /**
  * The rooms of one client. All joins of one turn, and all rooms after a reconnect, travel in one `realtime:join`.
@@ -13,10 +17,12 @@ export class RoomSet implements RoomLink {
   readonly #rooms = new Map<string, RealtimeRoom>();
   readonly #queue = new Set<RealtimeRoom>();
   #retries = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly connection: Connection,
     private readonly requests: Requests,
+    private readonly outbox: Outbox,
   ) {}
 
   get isConnected(): boolean {
@@ -25,6 +31,10 @@ export class RoomSet implements RoomLink {
 
   ask(event: string, data: unknown): Promise<unknown> {
     return this.requests.ask(event, data);
+  }
+
+  publish(data: { room: string; event: string; data: unknown }, options: RequestOptions): Promise<unknown> {
+    return this.outbox.add(CLIENT_EVENTS.publish, data, { idempotent: true, ...options });
   }
 
   get(name: string): RealtimeRoom {
@@ -46,24 +56,34 @@ export class RoomSet implements RoomLink {
     else this.connection.dispatch({ type: 'wake' });
   }
 
-  /** After each change of the connection's state. `end`: why nothing more will happen. */
-  follow(end: RealtimeClientError | undefined): void {
+  /**
+   * After each change of the connection's state. `end`: why nothing more will happen.
+   * Resolves when the rooms are joined again, or refused; undefined: there is nothing to wait for.
+   */
+  follow(end: RealtimeClientError | undefined): Promise<unknown> | undefined {
     for (const room of this.#rooms.values()) {
       if (end) room.abandon(end);
       else if (this.isConnected) this.#queue.add(room);
       else room.suspend();
     }
-    if (this.isConnected) void this.#flush();
+    // Not connected any more, or about to ask for all of them: no retry of before is worth it.
+    clearTimeout(this.#timer);
+    return this.#flush();
   }
 
-  async #flush(): Promise<void> {
-    if (!this.isConnected) return;
+  #flush(): Promise<unknown> | undefined {
+    if (!this.isConnected) return undefined;
     const rooms = [...this.#queue].filter((room) => room.phase === 'joining');
     this.#queue.clear();
-    if (rooms.length === 0) return;
+    const asked: Promise<void>[] = [];
+    while (rooms.length > 0) asked.push(this.#ask(rooms.splice(0, MAX_JOINS)));
+    return asked.length > 0 ? Promise.all(asked) : undefined;
+  }
+
+  async #ask(rooms: readonly RealtimeRoom[]): Promise<void> {
     try {
       const answers = await this.ask(CLIENT_EVENTS.join, { rooms: rooms.map((room) => room.toJoinRequest()) });
-      this.#settle(rooms, answers as unknown[]);
+      this.#settle(rooms, Array.isArray(answers) ? answers : []);
     } catch (error) {
       // A lost connection asks again by itself when it is back.
       if (this.isConnected)
@@ -81,12 +101,16 @@ export class RoomSet implements RoomLink {
       this.#retries = 0;
       return;
     }
-    setTimeout(
-      () => {
-        for (const room of again) this.#queue.add(room);
-        void this.#flush();
-      },
-      backoffMs(this.#retries++, Math.random()),
+    for (const room of again) this.#queue.add(room);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => void this.#flush(),
+      Math.max(...again.map(waitOf), backoffMs(this.#retries++, Math.random())),
     );
   }
+}
+
+/** What the server asked for; 0 otherwise. */
+function waitOf(room: RealtimeRoom): number {
+  return room.retryAfterMs ?? 0;
 }

@@ -4,18 +4,23 @@ import {
   type JoinRequest,
   type PresenceCount,
   type PresenceDiff,
+  type PublishReply,
   type RoomMeta,
   type RoomStatus,
 } from 'nestjs-realtime-protocol';
+import { serverDelayMs } from './backoff.js';
 import { RealtimeClientError, readRefusal } from './client-error.js';
-import type { EventData, EventName, RoomState } from './contract.js';
+import type { RoomEventData, RoomEventName, RoomState } from './contract.js';
 import { Emitter, type Off } from './emitter.js';
+import type { RequestOptions } from './outbox.js';
 import { RoomPresence } from './presence.js';
 
 /** What a room needs of its client. */
 export interface RoomLink {
   readonly isConnected: boolean;
   ask(event: string, data: unknown): Promise<unknown>;
+  /** Through the outbox. */
+  publish(data: { room: string; event: string; data: unknown }, options: RequestOptions): Promise<unknown>;
   /** Puts the room into the next `realtime:join`. */
   join(room: string): void;
 }
@@ -38,6 +43,8 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
   readonly presence: RoomPresence;
   #phase: RoomPhase = 'left';
   #meta: unknown;
+  /** What the server asked for with its last refusal. @internal */
+  retryAfterMs: number | undefined;
   #waiting: { resolve: (state: unknown) => void; reject: (error: RealtimeClientError) => void }[] = [];
   readonly #emitter = new Emitter();
   readonly #changes = new Emitter();
@@ -46,7 +53,11 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
     readonly name: Name,
     private readonly link: RoomLink,
   ) {
-    this.presence = new RoomPresence(name, (event, data) => link.ask(event, data));
+    this.presence = new RoomPresence(
+      name,
+      (event, data) => link.ask(event, data),
+      (meta) => this.#updateMeta(meta),
+    );
   }
 
   get phase(): RoomPhase {
@@ -73,11 +84,24 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
   }
 
   /** What is published or emitted to this room. */
-  on<Event extends EventName<Contract>>(
+  on<Event extends RoomEventName<Contract, Name>>(
     event: Event,
-    listener: (data: EventData<Contract, Event>, meta: RoomMeta) => void,
+    listener: (data: RoomEventData<Contract, Name, Event>, meta: RoomMeta) => void,
   ): Off {
     return this.#emitter.on(event, listener);
+  }
+
+  /**
+   * To everybody in the room, if its policy lets clients publish. In order within this room; idempotent: after a lost answer
+   * it is sent again with the same id, and is in the room once.
+   * @throws RealtimeClientError as `client.request()`.
+   */
+  publish<Event extends RoomEventName<Contract, Name>>(
+    event: Event,
+    data: RoomEventData<Contract, Name, Event>,
+    options: Omit<RequestOptions, 'lane'> = {},
+  ): Promise<PublishReply> {
+    return this.link.publish({ room: this.name, event, data }, options) as Promise<PublishReply>;
   }
 
   /** Every change of `phase`. */
@@ -87,13 +111,14 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
 
   /** @internal What stands for this room in `realtime:join`. */
   toJoinRequest(): JoinRequest {
-    return { room: this.name, ...(this.#meta === undefined ? {} : { meta: this.#meta }) };
+    return { room: this.name, meta: this.#meta };
   }
 
   /** @internal */
   settle(result: unknown): 'again' | 'settled' {
     if (this.#phase === 'left') return 'settled';
     const error = readRefusal(result);
+    this.retryAfterMs = serverDelayMs(error?.retryAfterMs);
     if (error?.retryable && this.#waiting.length === 0) return 'again';
     if (error) {
       this.#end(error, error);
@@ -132,6 +157,12 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
     if (status.status === 'gap') return;
     const error = new RealtimeClientError(status.code, `The room was ${status.status}`, { details: status });
     this.#end(error, error);
+  }
+
+  /** Remembered for the next join; told at once where the room is joined. */
+  async #updateMeta(meta: unknown): Promise<void> {
+    this.#meta = meta;
+    if (this.#phase === 'joined') await this.link.ask(CLIENT_EVENTS.meta, { room: this.name, meta });
   }
 
   #end(rejection: RealtimeClientError, shown: RealtimeClientError | undefined): void {

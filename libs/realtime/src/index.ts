@@ -7,6 +7,7 @@ export type {
   MetricsOptions,
   PresenceOptions,
   RealtimeOptions,
+  RequestsOptions,
   RoomsOptions,
 } from './realtime.options.js';
 
@@ -25,6 +26,8 @@ export {
   type RevokeOptions,
   type RoomTarget,
 } from './connection/realtime.service.js';
+export { RequestId, getRequest } from './requests/request.decorators.js';
+export type { RequestInfo } from './requests/request-scope.js';
 export { RoomManager, type PublishOptions, type SocketLike } from './rooms/room-manager.js';
 export type { RoomConnection, RoomConnectionsPage } from './rooms/member-queries.js';
 export {

@@ -8,6 +8,7 @@ import { TransportSlots } from './connection/transport-slots.js';
 import { abuseLimit, type ResolvedLimitsOptions } from './limits/limits-options.js';
 import { TransportLimits } from './limits/transport-limits.js';
 import type { ClusterParts } from './realtime.cluster.js';
+import { RequestRunner } from './requests/request-runner.js';
 import type { NodeContext } from './realtime.context.js';
 import type { RoomParts } from './realtime.rooms.js';
 
@@ -26,6 +27,8 @@ export class ConnectionParts {
   readonly transportLimits: TransportLimits;
   readonly flow: ConnectionFlow;
   readonly requests: ClientRequests;
+  /** Undefined: requests are not known. */
+  readonly runner: RequestRunner | undefined;
   private readonly expiry: ExpiryWatch<Connection>;
 
   constructor({ context, cluster, rooms, authenticator, revocations, isDraining, ready }: ConnectionPartsDeps) {
@@ -49,8 +52,15 @@ export class ConnectionParts {
         now: () => clock.now(),
         onRefused: () => metrics.throttled('messagesPerSecond'),
       },
-      hello: { node: nodeId, limits: helloLimits(limits) },
+      hello: { node: nodeId, limits: helloLimits(limits), requestWindowMs: options.requests.windowMs },
     });
+    const { windowMs } = options.requests;
+    if (windowMs > 0) {
+      this.runner = new RequestRunner({
+        ...{ store: engine.requests, owners: cluster.nodes, clock, metrics, windowMs },
+        waitMs: options.handlerTimeoutMs === 0 ? windowMs : options.handlerTimeoutMs,
+      });
+    }
     this.requests = new ClientRequests({
       ...{ authenticator, revocations, registry, policies, membership, hosted, presence },
       ...{ flow: this.flow, rooms: rooms.manager, store: engine.presence },
@@ -61,6 +71,7 @@ export class ConnectionParts {
 
   close(): void {
     this.expiry.close();
+    this.runner?.close();
   }
 }
 

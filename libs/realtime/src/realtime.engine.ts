@@ -6,6 +6,8 @@ import type { Lifecycle } from './core/lifecycle.js';
 import type { RealtimeMetrics } from './core/metrics.js';
 import type { RateStore } from './limits/rate-store.js';
 import type { PresenceStore } from './presence/presence-store.js';
+import type { PublicationStore } from './requests/publication-store.js';
+import type { RequestStore } from './requests/request-store.js';
 import type { ResolvedRealtimeOptions } from './realtime.options.js';
 
 /** One implementation of every port: all in memory, or all in Redis. */
@@ -16,6 +18,8 @@ export interface Engine extends Lifecycle {
   readonly commands: CommandLog;
   readonly presence: PresenceStore;
   readonly rates: RateStore;
+  readonly requests: RequestStore;
+  readonly publications: PublicationStore;
   /** Socket.IO's own cluster adapter; undefined in memory, where Socket.IO's default serves. */
   readonly socketIoAdapter: unknown;
 }
@@ -27,11 +31,11 @@ export interface EngineDeps {
 
 /** Loads `redis` only when it is configured. Does not connect: `ready()` does. */
 export async function createEngine(options: ResolvedRealtimeOptions, deps: EngineDeps): Promise<Engine> {
-  const log = { revokeTtlMs: options.auth.maxTokenLifeMs };
+  const stores = { log: { revokeTtlMs: options.auth.maxTokenLifeMs }, requests: options.requests };
   if (options.redis) {
     const { createRedisEngine } = await import('./redis/create-redis-engine.js');
-    return createRedisEngine(options.redis, { ...deps, log });
+    return createRedisEngine(options.redis, { ...deps, ...stores });
   }
   const { createMemoryEngine } = await import('./memory/create-memory-engine.js');
-  return createMemoryEngine({ ...deps, log });
+  return createMemoryEngine({ ...deps, ...stores });
 }

@@ -31,6 +31,7 @@ export interface RealtimeOptions {
   handlerTimeoutMs?: number | undefined;
   presence?: PresenceOptions | undefined;
   rooms?: RoomsOptions | undefined;
+  requests?: RequestsOptions | undefined;
   cluster?: ClusterOptions | undefined;
   metrics?: MetricsOptions | undefined;
   drain?: DrainOptions | undefined;
@@ -63,6 +64,19 @@ export interface PresenceOptions {
 export interface RoomsOptions {
   /** Milliseconds a room without members stays subscribed. @default 10_000 */
   lingerMs?: number | undefined;
+}
+
+/** For requests that a client marks as idempotent: each runs once. Other messages cost nothing. */
+export interface RequestsOptions {
+  /**
+   * Milliseconds a request and its answer are known. More than the longest handler takes, and a minute more than clients
+   * may take to send again. 0: requests are not known, a repeat runs again. @default 300_000
+   */
+  windowMs?: number | undefined;
+  /** Answers kept for each device of a principal; a repeat of an older one gets `ALREADY_APPLIED`. 0: none. @default 256 */
+  maxPerDevice?: number | undefined;
+  /** Longest answer that is kept, in bytes of JSON; a repeat of a longer one gets `ALREADY_APPLIED`. 0: none. @default 16_384 */
+  maxRecordBytes?: number | undefined;
 }
 
 export interface DrainOptions {
@@ -111,6 +125,7 @@ export interface ResolvedRealtimeOptions {
   readonly handlerTimeoutMs: number;
   readonly presence: Readonly<{ coalesceMs: number; leaveGraceMs: number; maxListed: number; settleMs: number }>;
   readonly rooms: Readonly<{ lingerMs: number }>;
+  readonly requests: Readonly<{ windowMs: number; maxPerDevice: number; maxRecordBytes: number }>;
   readonly cluster: Readonly<{
     nodeId: string;
     leaseMs: number;
@@ -166,6 +181,11 @@ export function resolveRealtimeOptions(options: RealtimeOptions): ResolvedRealti
       settleMs: presence.settleMs ?? 6_000,
     },
     rooms: { lingerMs: rooms.lingerMs ?? 10_000 },
+    requests: {
+      windowMs: options.requests?.windowMs ?? 300_000,
+      maxPerDevice: options.requests?.maxPerDevice ?? 256,
+      maxRecordBytes: options.requests?.maxRecordBytes ?? 16_384,
+    },
     cluster: {
       nodeId: cluster.nodeId ?? `${hostname()}-${randomId(4)}`,
       leaseMs: cluster.leaseMs ?? 15_000,
@@ -213,6 +233,7 @@ function checkTimes(options: RealtimeOptions): string[] {
     ...named('rooms', rooms),
     ...named('metrics', metrics),
     ...named('drain', options.drain ?? {}),
+    ...named('requests', options.requests ?? {}),
   };
   const { nodeId, ...clusterTimes } = cluster;
   const positive = {

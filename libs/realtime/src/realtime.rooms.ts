@@ -27,7 +27,7 @@ export class RoomParts {
     private readonly sockets: LocalSockets,
   ) {
     const { clock, metrics, nodeId, options, engine, note } = context;
-    const { bus, commands, presence: store } = engine;
+    const { bus, commands, publications, presence: store } = engine;
     const { presence, requests } = cluster;
     const { registry, policies } = this;
     const broadcast = new RoomBroadcast(registry, sockets, metrics);
@@ -47,7 +47,7 @@ export class RoomParts {
     });
     const queries = new MemberQueries({ registry, policies, store, requests });
     this.manager = new RoomManager({
-      ...{ bus, commands, sockets: broadcast, registry, metrics, nodeId },
+      ...{ bus, commands, publications, sockets: broadcast, registry, metrics, nodeId },
       ...{ requests, membership: this.membership, hosted, queries },
     });
     this.positions = new PositionCheck({ store, hosted, presence, onError: note });

@@ -107,6 +107,25 @@ export class NodeRegistry implements IncarnationSource {
     return this.known;
   }
 
+  /** The current incarnation if others can see that it lives, after one more attempt to renew; else undefined. */
+  async held(): Promise<Incarnation | undefined> {
+    this.current();
+    if (!this.isHeld) await this.refresh();
+    return this.isHeld ? this.#incarnation : undefined;
+  }
+
+  /** Whether a lease ran out; false while this node may not judge others, or cannot read who is alive. Never rejects. */
+  async hasLapsed(incarnation: Incarnation): Promise<boolean> {
+    const mayJudge = this.#contact.lasted(this.#leaseMs, this.#options.clock.now());
+    if (incarnation === this.#incarnation || !mayJudge) return false;
+    try {
+      return (await this.#options.leases.alive()).every((node) => node.incarnation !== incarnation);
+    } catch (error) {
+      this.#options.onError?.(error);
+      return false;
+    }
+  }
+
   /** Lets the lease run out in `leaveGraceMs` instead of a whole lease, and stops. Never rejects. */
   close(leaveGraceMs = 0): Promise<void> {
     this.#closing ??= this.#close(leaveGraceMs);

@@ -99,7 +99,7 @@ export class ClientRequests {
     const context = { principal, room, params: match?.params ?? {}, namespace: link.namespace, connectionId: link.id };
     const mayPublish = await match?.declared.policy.canPublish?.({ ...context, event, data: fields['data'] });
     if (mayPublish !== true) throw new RealtimeError('FORBIDDEN');
-    return this.deps.rooms.publish(room, event, fields['data'], { id });
+    return this.deps.rooms.publishAs(`user:${principal.id}`, room, event, fields['data'], id);
   }
 
   private async readPresence(connection: Connection, data: unknown): Promise<unknown> {

@@ -22,7 +22,7 @@ export interface ConnectionFlowDeps {
   readonly metrics: RealtimeMetrics;
   readonly clock: Clock;
   readonly flood: FloodLimit;
-  readonly hello: Pick<Hello, 'node' | 'limits'>;
+  readonly hello: Pick<Hello, 'node' | 'limits' | 'requestWindowMs'>;
   /** True while the node hands its connections over: it takes no new ones. */
   readonly isDraining: () => boolean;
   /** Resolves when this process is a node: the command log is loaded, as far as the engine is there. */
@@ -33,9 +33,6 @@ export interface OpenOptions {
   /** The gateway of this namespace admits connections without a token. */
   readonly allowAnonymous: boolean;
 }
-
-/** Milliseconds a request of a client is remembered: not yet, see `realtime:hello`. */
-const REQUEST_WINDOW_MS = 0;
 
 /**
  * The way of a connection: accept → authenticate → limit → register → serve → close. Nest and the app see it only after
@@ -67,7 +64,6 @@ export class ConnectionFlow {
       connectionId: connection.link.id,
       v: WIRE_VERSION,
       ...hello,
-      requestWindowMs: REQUEST_WINDOW_MS,
     } satisfies Hello);
   }
 

@@ -3,11 +3,20 @@ import type { Clock } from '../core/clock.js';
 import { MemoryBus } from './memory-bus.js';
 import { MemoryCommandLog } from './memory-command-log.js';
 import { MemoryNodeLeases } from './memory-node-leases.js';
+import type { RequestStoreOptions } from '../requests/request-store.js';
 import { MemoryPresenceStore } from './memory-presence-store.js';
+import { MemoryPublicationStore } from './memory-publication-store.js';
 import { MemoryRateStore } from './memory-rate-store.js';
+import { MemoryRequestStore } from './memory-request-store.js';
+
+export interface MemoryEngineDeps {
+  readonly clock: Clock;
+  readonly log: CommandLogOptions;
+  readonly requests: RequestStoreOptions;
+}
 
 /** Everything in this process: one node, nothing survives it. */
-export function createMemoryEngine({ clock, log }: { readonly clock: Clock; readonly log: CommandLogOptions }) {
+export function createMemoryEngine({ clock, log, requests }: MemoryEngineDeps) {
   const bus = new MemoryBus();
   const commands = new MemoryCommandLog(bus, log, clock);
   return {
@@ -17,6 +26,8 @@ export function createMemoryEngine({ clock, log }: { readonly clock: Clock; read
     leases: new MemoryNodeLeases(commands, clock),
     presence: new MemoryPresenceStore({ clock, publish: (channel, payload) => void bus.publish(channel, payload) }),
     rates: new MemoryRateStore(clock),
+    requests: new MemoryRequestStore(requests, clock),
+    publications: new MemoryPublicationStore(bus, clock),
     socketIoAdapter: undefined,
     ready: () => bus.ready(),
     close: () => bus.close(),

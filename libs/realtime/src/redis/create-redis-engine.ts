@@ -1,23 +1,27 @@
 import type { CommandLogOptions } from '../cluster/command-log.js';
 import type { Clock } from '../core/clock.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
+import type { RequestStoreOptions } from '../requests/request-store.js';
 import { RedisBus } from './redis-bus.js';
 import { RedisCommandLog } from './redis-command-log.js';
 import { RedisConnection } from './redis-connection.js';
 import { RedisNodeLeases } from './redis-node-leases.js';
 import type { RedisOptions } from './redis-options.js';
 import { RedisPresenceStore } from './redis-presence-store.js';
+import { RedisPublicationStore } from './redis-publication-store.js';
 import { RedisRateStore } from './redis-rate-store.js';
+import { RedisRequestStore } from './redis-request-store.js';
 import { createRedisAdapter } from './redis-adapter.js';
 
 interface RedisEngineDeps {
   readonly clock: Clock;
   readonly metrics: RealtimeMetrics;
   readonly log: CommandLogOptions;
+  readonly requests: RequestStoreOptions;
 }
 
 /** Everything in one Redis: a connection for commands, one for subscriptions, and those of the Socket.IO adapter. */
-export function createRedisEngine(options: RedisOptions, { clock, metrics, log }: RedisEngineDeps) {
+export function createRedisEngine(options: RedisOptions, { clock, metrics, log, requests }: RedisEngineDeps) {
   const connection = new RedisConnection(options, { clock, metrics });
   const bus = new RedisBus(connection);
   const adapter = createRedisAdapter(connection);
@@ -28,6 +32,8 @@ export function createRedisEngine(options: RedisOptions, { clock, metrics, log }
     leases: new RedisNodeLeases(connection),
     presence: new RedisPresenceStore(connection),
     rates: new RedisRateStore(connection),
+    requests: new RedisRequestStore(connection, requests),
+    publications: new RedisPublicationStore(connection, connection.options.maxMessageBytes),
     socketIoAdapter: adapter.factory,
     /** Rejects only with `required`: otherwise the node runs degraded until Redis is there. */
     async ready(): Promise<void> {

@@ -6,6 +6,8 @@ import { randomId } from '../core/ids.js';
 import type { LocalSockets } from '../core/link.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
+import type { PublicationStore } from '../requests/publication-store.js';
+import { nextPublicationId } from '../requests/request-scope.js';
 import type { HostedRooms } from './hosted-rooms.js';
 import type { MemberQueries, RoomConnectionsPage } from './member-queries.js';
 import type { RoomMember } from './room-member.js';
@@ -19,7 +21,10 @@ export interface SocketLike {
 }
 
 export interface PublishOptions {
-  /** Names the publication for the receivers; random if absent. At most 64 characters. */
+  /**
+   * Names the publication: it is published once in 5 minutes to each room, however often that is tried. At most 128
+   * characters. Absent: random; for the handler of a request it follows from the request, so that a second run repeats it.
+   */
   readonly id?: string | undefined;
   /** Connections (socket ids) that do not get it. */
   readonly exclude?: string | readonly string[] | undefined;
@@ -31,6 +36,7 @@ export interface RoomManagerDeps {
   readonly bus: ClusterBus;
   readonly requests: ClusterRequests;
   readonly commands: CommandLog;
+  readonly publications: PublicationStore;
   readonly sockets: LocalSockets;
   readonly registry: RoomRegistry;
   readonly membership: RoomMembership;
@@ -39,6 +45,20 @@ export interface RoomManagerDeps {
   readonly metrics: RealtimeMetrics;
   readonly nodeId: string;
 }
+
+interface NamedPublish {
+  readonly publisher: string;
+  readonly targets: readonly string[];
+  readonly id: string;
+  readonly event: string;
+  readonly data: unknown;
+  readonly options: PublishOptions;
+  readonly mayDiffer?: boolean;
+}
+
+/** Publishers of ids that server code gave, and of those that follow from a request; clients have a colon in theirs. */
+const SERVER = 'server';
+const REQUESTS = 'requests';
 
 /**
  * Rooms for server code: one name is one room in the whole app, whatever namespace or node its members are on.
@@ -102,7 +122,9 @@ export class RoomManager {
 
   /**
    * Publishes to all members in the cluster, at most once, in one order for all of them (without history).
-   * @throws RealtimeError `UNAVAILABLE` (retryable) when the cluster engine did not take it: then nobody got it.
+   * With an id, and in the handler of a request, it is idempotent: trying again gives the same reply and reaches nobody twice.
+   * @throws RealtimeError `UNAVAILABLE` (retryable) when the cluster engine did not take it: then nobody got it, or, with an
+   * id, nobody will get it twice. `BAD_REQUEST` for an id that was used for something else.
    */
   async publish(
     rooms: string | readonly string[],
@@ -111,11 +133,26 @@ export class RoomManager {
     options: PublishOptions = {},
   ): Promise<PublishReply> {
     const targets = checkRooms(rooms);
-    const id = options.id === undefined ? randomId() : checkText('id', options.id);
+    if (options.id !== undefined) {
+      const id = checkText('id', options.id);
+      return this.publishOnce({ publisher: SERVER, targets, id, event, data, options });
+    }
+    const derived = nextPublicationId(targets);
+    if (derived !== undefined) {
+      // A second run may say it differently (a time, a random number): the first has been published, and stands.
+      return this.publishOnce({ publisher: REQUESTS, targets, id: derived, event, data, options, mayDiffer: true });
+    }
+    const id = randomId();
     const payloads = targets.map((room) => [room, encode({ room, event, data, id, options })] as const);
     await Promise.all(payloads.map(([room, payload]) => this.deps.bus.publish(roomChannel(room), payload)));
     this.deps.metrics.published();
     return { id };
+  }
+
+  /** For a client: its ids do not meet those of others, nor the server's. `publisher` is never told to anybody. */
+  publishAs(publisher: string, room: string, event: string, data: unknown, id?: string): Promise<PublishReply> {
+    if (id === undefined) return this.publish(room, event, data);
+    return this.publishOnce({ publisher, targets: [checkRoom(room)], id, event, data, options: {} });
   }
 
   /**
@@ -151,6 +188,16 @@ export class RoomManager {
   /** Rooms of a connection of this node, its user's own room included. */
   roomsOf(socket: SocketLike): readonly string[] {
     return [...this.memberOf(socket).rooms];
+  }
+
+  private async publishOnce({ publisher, targets, mayDiffer, ...message }: NamedPublish): Promise<PublishReply> {
+    const { id } = message;
+    const named = targets.map((room) => ({ room, publisher, id, payload: encode({ room, ...message }) }));
+    const outcomes = await Promise.all(named.map((one) => this.deps.publications.publishOnce(one)));
+    if (mayDiffer !== true && outcomes.includes('conflict'))
+      throw new RealtimeError('BAD_REQUEST', 'this id names another publication');
+    if (outcomes.includes('published')) this.deps.metrics.published();
+    return { id };
   }
 
   private memberOf(socket: SocketLike): RoomMember {

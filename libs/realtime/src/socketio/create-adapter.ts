@@ -6,6 +6,7 @@ import type { ClientRequests } from '../connection/client-requests.js';
 import type { ConnectionFlow } from '../connection/connection-flow.js';
 import type { Clock } from '../core/clock.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
+import type { RequestRunner } from '../requests/request-runner.js';
 import { Gateways } from './gateways.js';
 import { Handshake } from './handshake.middleware.js';
 import type { SocketIoLocalSockets } from './local-socket-broadcast.js';
@@ -23,6 +24,8 @@ export interface AdapterParts {
   readonly metrics: RealtimeMetrics;
   readonly flow: ConnectionFlow;
   readonly requests: ClientRequests;
+  readonly runner: RequestRunner | undefined;
+  readonly maxRecordBytes: number;
   readonly admission: Admission;
   readonly sockets: SocketIoLocalSockets;
   readonly server: SocketServerOptions;
@@ -59,6 +62,7 @@ export function createAdapterDeps(
   const refusals = new RefusalLog(clock, parts.warn);
   const dispatcher = new MessageDispatcher({
     ...{ clock, metrics, requests: parts.requests, handlerTimeoutMs: parts.handlerTimeoutMs, hold: parts.hold },
+    ...{ runner: parts.runner, maxRecordBytes: parts.maxRecordBytes },
     onRefused: (session, event, code) => refusals.say(code, event, `on connection ${session.id}`),
   });
   return {

@@ -48,7 +48,12 @@ function settleStream(handling: Handling, stream: Observable<unknown>): void {
   if (subscription.closed) return;
   const streams = (session.streams ??= new Set());
   streams.add(subscription);
-  subscription.add(() => streams.delete(subscription));
+  subscription.add(() => {
+    streams.delete(subscription);
+    if (message.expectsAnswer && !isManual) message.onAbandoned?.();
+  });
+  // The connection ended while the handler ran: nobody is left to end the stream.
+  if (session.isEnded) subscription.unsubscribe();
 }
 
 /** RxJS throws what a subscriber throws where nobody can catch it: a value that cannot be encoded would end the process. */

@@ -4,6 +4,11 @@ import type { ClientRequests } from '../connection/client-requests.js';
 import type { Clock } from '../core/clock.js';
 import { gatewayScope } from '../core/gateway-scope.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
+import { settlementOf } from '../requests/request-answer.js';
+import { readEnvelope, type RequestEnvelope } from '../requests/request-envelope.js';
+import type { RequestAnswer, RequestRunner } from '../requests/request-runner.js';
+import { RequestScope } from '../requests/request-scope.js';
+import type { RequestKey } from '../requests/request-store.js';
 import { answeringUse } from './app-middleware.js';
 import { wireOf } from './exceptions.js';
 import type { GatewayHandler } from './gateway-handlers.js';
@@ -18,6 +23,10 @@ export interface DispatcherDeps {
   readonly clock: Clock;
   readonly metrics: RealtimeMetrics;
   readonly requests: ClientRequests;
+  /** Runs what our client marked as a request once; undefined: as any message. */
+  readonly runner: RequestRunner | undefined;
+  /** Longest answer that is kept for a repeat, in bytes of JSON. */
+  readonly maxRecordBytes: number;
   /** Milliseconds after which a handler that has not answered is answered `TIMEOUT`. 0: never. */
   readonly handlerTimeoutMs: number;
   /** While it is pending no message is read: revocations that were missed come first. */
@@ -127,16 +136,49 @@ export class MessageDispatcher {
   }
 
   private dispatch(session: Session, event: string, args: unknown[]): void {
-    const { data, ack } = payloadOf(args, 0);
+    const { data, ack, envelope } = payloadOf(args, 0);
     const message = this.begin(event, ack);
     const isAccepted = session.whenOpen(() => {
-      for (const { handlers, gateway } of session.handlers) {
-        for (const handler of handlers) {
-          if (handler.message === event) void this.run({ session, message, handler, gateway }, data);
-        }
-      }
+      if (envelope && ack && session.connection) void this.runOnce(session, message, envelope, data);
+      else this.runAll(session, message, data);
     });
     if (!isAccepted) this.fail(session, message, TOO_EARLY);
+  }
+
+  /** A request: its handler runs only if nobody has run it; whoever did, this message gets the answer. */
+  private async runOnce(session: Session, message: Message, { id }: RequestEnvelope, data: unknown): Promise<void> {
+    const { runner } = this.deps;
+    const { connection } = session;
+    if (!runner || !connection) return this.runAll(session, message, data);
+    const key = { principalId: connection.principal.id, device: connection.device, id };
+    try {
+      message.ack?.(await runner.run(key, (attempt) => this.answerOf(session, message.event, { key, attempt, data })));
+    } catch (error) {
+      this.fail(session, message, error);
+    }
+  }
+
+  /** Resolves when the handlers have answered, however long that takes: the message's own deadline is another matter. */
+  private answerOf(session: Session, event: string, request: RequestRun): Promise<RequestAnswer> {
+    return new Promise((resolve) => {
+      const scope = new RequestScope(request.key, request.attempt);
+      const capture = (ack: unknown): void => {
+        const settlement = settlementOf(ack, this.deps.maxRecordBytes);
+        scope.end();
+        resolve({ ack, settlement });
+      };
+      const message = new Message(event, capture, this.deps.clock.now(), () => undefined);
+      message.onAbandoned = () => this.fail(session, message, ABANDONED);
+      scope.run(() => this.runAll(session, message, request.data));
+    });
+  }
+
+  private runAll(session: Session, message: Message, data: unknown): void {
+    for (const { handlers, gateway } of session.handlers) {
+      for (const handler of handlers) {
+        if (handler.message === message.event) void this.run({ session, message, handler, gateway }, data);
+      }
+    }
   }
 
   private async run({ session, message, handler, gateway }: Call, data: unknown): Promise<void> {
@@ -164,21 +206,33 @@ export class MessageDispatcher {
   }
 }
 
+interface RequestRun {
+  readonly key: RequestKey;
+  readonly attempt: number;
+  readonly data: unknown;
+}
+
+const ABANDONED = {
+  getError: () => ({ code: 'UNAVAILABLE', message: 'The connection ended before the answer', retryable: true }),
+};
+
 const TOO_EARLY = {
   getError: () => ({ code: 'UNAVAILABLE', message: 'The connection is still being set up', retryable: true }),
 };
 
+interface Payload {
+  readonly data: unknown;
+  readonly ack: AckFunction | undefined;
+  readonly envelope: RequestEnvelope | undefined;
+}
+
 /** Nest's meaning of the arguments: none is `undefined`, one is itself, several are an array; ours (`$rt`) is taken away. */
-function payloadOf(args: readonly unknown[], from: number): { data: unknown; ack: AckFunction | undefined } {
+function payloadOf(args: readonly unknown[], from: number): Payload {
   const last = args.at(-1);
   const ack = typeof last === 'function' ? (last as AckFunction) : undefined;
   let end = ack ? args.length - 1 : args.length;
-  if (end > from && isEnvelope(args[end - 1])) end -= 1;
+  const envelope = end > from ? readEnvelope(args[end - 1]) : undefined;
+  if (envelope) end -= 1;
   const count = end - from;
-  return { data: count <= 0 ? undefined : count === 1 ? args[from] : args.slice(from, end), ack };
-}
-
-function isEnvelope(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, '$rt')) return false;
-  return Object.keys(value).length === 1;
+  return { data: count <= 0 ? undefined : count === 1 ? args[from] : args.slice(from, end), ack, envelope };
 }

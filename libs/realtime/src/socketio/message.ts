@@ -13,6 +13,8 @@ const MESSAGE = Symbol('nestjs-realtime:message');
 export class Message {
   /** What a guard, pipe, interceptor or handler threw, seen before the app's own filters; Nest then resolves to undefined. */
   failure: { readonly exception: unknown } | undefined;
+  /** Told when the connection ended before an Observable did: nobody will answer. Undefined: nobody wants to know. */
+  onAbandoned: (() => void) | undefined;
   /** Handed to Nest in place of the client's function, so that every answer passes here. */
   readonly ack: AckFunction | undefined;
   private isAnswered: boolean;

@@ -38,6 +38,7 @@ export class Session implements ConnectionLink, FailureSink {
   streams: Set<{ unsubscribe(): void }> | undefined;
   /** The app has seen it. */
   isServed = false;
+  isEnded = false;
   private opening = 0;
   private waiting: (() => void)[] | undefined;
 
@@ -140,6 +141,7 @@ export class Session implements ConnectionLink, FailureSink {
 
   /** The socket is gone: nothing waits any more. */
   end(): void {
+    this.isEnded = true;
     this.waiting = undefined;
     for (const stream of this.streams ?? []) stream.unsubscribe();
     this.streams = undefined;

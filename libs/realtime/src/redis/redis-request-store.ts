@@ -1,0 +1,66 @@
+import { createHash } from 'node:crypto';
+import type { Incarnation } from '../core/ids.js';
+import { RealtimeError } from '../core/realtime-error.js';
+import {
+  MAX_REQUESTS_IN_WINDOW,
+  type ClaimResult,
+  type RequestClaim,
+  type RequestKey,
+  type RequestStore,
+  type RequestStoreOptions,
+  type Settlement,
+} from '../requests/request-store.js';
+import { loadScript } from './load-script.js';
+import type { ScriptRunner } from './script-runner.js';
+
+const CLAIM = loadScript('request-claim');
+const SETTLE = loadScript('request-settle');
+
+/** Requests in Redis: one slot for each (principal, device), one script a step, Redis' clock. Errors: `UNAVAILABLE`. */
+export class RedisRequestStore implements RequestStore {
+  readonly #redis: ScriptRunner;
+  readonly #options: RequestStoreOptions;
+
+  constructor(redis: ScriptRunner, options: RequestStoreOptions) {
+    this.#redis = redis;
+    this.#options = options;
+  }
+
+  async claim(key: RequestKey, { token, incarnation, takeOver }: RequestClaim): Promise<ClaimResult> {
+    const bounds = [String(this.#options.windowMs), String(MAX_REQUESTS_IN_WINDOW)];
+    const replaced = [takeOver?.token ?? '', takeOver?.mayHaveRun === true ? '1' : '0'];
+    const args = [key.id, token, incarnation, ...bounds, ...replaced];
+    return toResult((await this.#redis.run(CLAIM, this.#keys(key).slice(0, 2), args)) as unknown[]);
+  }
+
+  async settle(key: RequestKey, token: string, settlement: Settlement): Promise<boolean> {
+    const body = settlement.kind === 'answer' ? settlement.body : '';
+    const { windowMs, maxPerDevice } = this.#options;
+    const args = [key.id, token, settlement.kind, body, String(windowMs), String(maxPerDevice)];
+    return (await this.#redis.run(SETTLE, this.#keys(key), args)) === 1;
+  }
+
+  /** Hashed: ids of principals and devices may hold anything, braces too. */
+  #keys({ principalId, device }: RequestKey): string[] {
+    const name = JSON.stringify([principalId, device]);
+    const owner = createHash('sha256').update(name).digest('base64url').slice(0, 22);
+    return ['q', 'qt', 'qa'].map((suffix) => `${this.#redis.keyPrefix}{req:${owner}}:${suffix}`);
+  }
+}
+
+function toResult([status, first, second]: unknown[]): ClaimResult {
+  switch (status) {
+    case 'run':
+      return { status, attempt: Number(first) };
+    case 'claimed':
+      return { status, token: String(first), incarnation: String(second) as Incarnation };
+    case 'answered':
+      return { status, body: String(first) };
+    case 'applied':
+      return { status };
+    case 'full':
+      return { status, retryAfterMs: Number(first) };
+    default:
+      throw new RealtimeError('INTERNAL', 'request-claim.lua gave an unknown answer');
+  }
+}

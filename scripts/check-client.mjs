@@ -1,0 +1,84 @@
+// `npm run client:check` (after a build): what the client costs in a browser. One bundle of its own modules and the
+// protocol's, without socket.io-client, minified and gzipped; no Node built-in in it; what is not used falls out of it.
+import { readFileSync, readdirSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { minify } from '@swc/core';
+
+const MAX_GZIP_BYTES = 8 * 1_024;
+/** With `storedOutbox`, which a page imports only if it wants it. */
+const MAX_WITH_STORE_BYTES = 9.25 * 1_024;
+/** An app that only names the error class must not pay for the client. */
+const MAX_UNUSED_SHARE = 0.25;
+const MIN_MODULES = 20;
+
+const root = join(import.meta.dirname, '..');
+const CLIENT = join(root, 'libs/realtime-client/dist');
+const PROTOCOL = join(root, 'libs/realtime-protocol/dist');
+const IMPORT = /^(?:import|export)\s+(?:[\w*{}\s,$]+?\s+from\s+)?['"]([^'"]+)['"];?$/gm;
+const NODE_GLOBALS = /\b(?:process|Buffer|require|__dirname|__filename|setImmediate)\b/;
+const problems = [];
+
+function resolve(specifier, from) {
+  if (specifier === 'nestjs-realtime-protocol') return join(PROTOCOL, 'index.js');
+  return specifier.startsWith('.') ? join(dirname(from), specifier) : undefined;
+}
+
+/** Every module after what it imports. */
+function collect(path, seen = new Map(), external = new Set()) {
+  if (seen.has(path)) return { seen, external };
+  const code = readFileSync(path, 'utf8').replace(/\/\/# sourceMappingURL=.*/, '');
+  seen.set(path, undefined);
+  for (const [, specifier] of code.matchAll(IMPORT)) {
+    const target = resolve(specifier, path);
+    if (target) collect(target, seen, external);
+    else external.add(specifier);
+  }
+  seen.delete(path);
+  seen.set(path, code);
+  return { seen, external };
+}
+
+/** All modules in one scope: our top-level names are unique, and the minifier says so if two are not. */
+async function bundle(seen, kept) {
+  const body = [...seen.values()].map((code) =>
+    code.replace(IMPORT, '').replace(/^export (?=(?:async )?(?:class|function|const|let) )/gm, ''),
+  );
+  const externals = `import { io } from 'socket.io-client';`;
+  const source = `${externals}\n${body.join('\n')}\nexport { ${kept.join(', ')} };`;
+  const options = { module: true, compress: { toplevel: true, passes: 3 }, mangle: { toplevel: true }, ecma: 2022 };
+  return (await minify(source, options)).code;
+}
+
+const { seen, external } = collect(join(CLIENT, 'index.js'));
+const foreign = [...external].filter((name) => name !== 'socket.io-client');
+if (foreign.length > 0) problems.push(`the client imports ${foreign.join(', ')}`);
+const builtins = foreign.filter((name) => name.startsWith('node:') || builtinModules.includes(name));
+if (builtins.length > 0) problems.push(`Node built-ins: ${builtins.join(', ')}`);
+if (seen.size < MIN_MODULES) problems.push(`saw only ${seen.size} modules`);
+
+const whole = await bundle(seen, ['createRealtimeClient', 'RealtimeClient', 'RealtimeClientError']);
+const stored = await bundle(seen, ['createRealtimeClient', 'RealtimeClient', 'RealtimeClientError', 'storedOutbox']);
+const part = await bundle(seen, ['RealtimeClientError']);
+const size = gzipSync(whole, { level: 9 }).length;
+const withStore = gzipSync(stored, { level: 9 }).length;
+const unused = gzipSync(part, { level: 9 }).length;
+if (NODE_GLOBALS.test(whole)) problems.push(`a Node global: ${NODE_GLOBALS.exec(whole)[0]}`);
+if (size > MAX_GZIP_BYTES) problems.push(`${size} bytes gzipped are more than ${MAX_GZIP_BYTES}`);
+if (withStore > MAX_WITH_STORE_BYTES)
+  problems.push(`${withStore} bytes with the store are more than ${MAX_WITH_STORE_BYTES}`);
+if (unused > size * MAX_UNUSED_SHARE) problems.push(`tree-shaking leaves ${unused} bytes of ${size}`);
+for (const name of ['realtime-client', 'realtime-protocol']) {
+  const manifest = JSON.parse(readFileSync(join(root, 'libs', name, 'package.json'), 'utf8'));
+  if (manifest.sideEffects !== false) problems.push(`${name}: "sideEffects" is not false`);
+  if (manifest.type !== 'module') problems.push(`${name}: "type" is not module`);
+}
+const typed = readdirSync(CLIENT).filter((name) => name.endsWith('.d.ts')).length;
+if (typed < MIN_MODULES) problems.push(`only ${typed} files with types`);
+
+console.log(
+  `client: ${seen.size} modules, ${whole.length} bytes minified, ${size} gzipped (at most ${MAX_GZIP_BYTES}); with storedOutbox ${withStore}; the error class alone ${unused}`,
+);
+for (const problem of problems) console.error(`client: ${problem}`);
+process.exitCode = problems.length > 0 ? 1 : 0;

@@ -1,0 +1,236 @@
+import { RealtimeError } from 'nestjs-realtime';
+import {
+  RequestRunner,
+  noMetrics,
+  randomId,
+  systemClock,
+  type Incarnation,
+  type RequestAnswer,
+  type RequestKey,
+  type RequestStore,
+} from '../support/engines.js';
+import { eventually } from '../support/eventually.js';
+import { MAX_ANSWERS, REQUEST_STORES, type RequestStores } from './request-stores.js';
+
+const ran = new Set<string>();
+const ONE = 'one' as Incarnation;
+const TWO = 'two' as Incarnation;
+
+function newKey(over: Partial<RequestKey> = {}): RequestKey {
+  return { principalId: `ada}{ ${randomId()}`, device: 'tab \ud800', id: randomId(16), ...over };
+}
+
+describe.each(Object.entries(REQUEST_STORES))('requests in %s', (name, create) => {
+  let stores: RequestStores;
+  let here: RequestStore;
+  let there: RequestStore;
+
+  beforeAll(async () => {
+    stores = await create();
+    [here, there] = stores.requests;
+    ran.add(name);
+  });
+  afterAll(() => stores[Symbol.asyncDispose]());
+
+  async function answer(key: RequestKey, body: string): Promise<void> {
+    const token = randomId();
+    expect(await here.claim(key, { token, incarnation: ONE })).toEqual({ status: 'run', attempt: 1 });
+    expect(await here.settle(key, token, { kind: 'answer', body })).toBe(true);
+  }
+
+  describe('when a request is claimed', () => {
+    it('gives it to one of many, and tells the others who has it', async () => {
+      const key = newKey();
+      const results = await Promise.all(
+        Array.from({ length: 50 }, (_, index) =>
+          (index % 2 === 0 ? here : there).claim(key, { token: `t${index}`, incarnation: index % 2 === 0 ? ONE : TWO }),
+        ),
+      );
+      const winner = results.findIndex(({ status }) => status === 'run');
+      const incarnation = winner % 2 === 0 ? ONE : TWO;
+      expect(results.filter(({ status }) => status === 'run')).toEqual([{ status: 'run', attempt: 1 }]);
+      const others = results.filter((_, index) => index !== winner);
+      expect(others).toEqual(others.map(() => ({ status: 'claimed', token: `t${winner}`, incarnation })));
+    });
+
+    it('knows it for its principal and device alone', async () => {
+      const key = newKey();
+      await answer(key, '"mine"');
+      const others = [newKey({ ...key, principalId: 'bob' }), newKey({ ...key, device: 'phone' }), newKey()];
+      for (const other of others) {
+        expect(await there.claim(other, { token: 't', incarnation: TWO })).toEqual({ status: 'run', attempt: 1 });
+      }
+    });
+  });
+
+  describe('when a request was answered', () => {
+    it('gives the record, as it was written, on every node', async () => {
+      const key = newKey();
+      const body = JSON.stringify({ list: [], text: 'a|b', n: 1e21, nothing: null });
+      await answer(key, body);
+      expect(await there.claim(key, { token: 'u', incarnation: TWO })).toEqual({ status: 'answered', body });
+    });
+
+    it('keeps the newest answers of a device, and of older ones that they happened', async () => {
+      const keys = Array.from({ length: MAX_ANSWERS + 2 }, () => newKey({ principalId: `many ${name}` }));
+      for (const key of keys) await answer(key, JSON.stringify(key.id));
+      const results = await Promise.all(keys.map((key) => there.claim(key, { token: 'u', incarnation: TWO })));
+      expect(results.map(({ status }) => status)).toEqual([
+        ...['applied', 'applied'],
+        ...Array.from({ length: MAX_ANSWERS }, () => 'answered'),
+      ]);
+    });
+
+    it('forgets it when the window has passed', async () => {
+      const key = newKey();
+      await stores.hasty.claim(key, { token: 't', incarnation: ONE });
+      await stores.hasty.settle(key, 't', { kind: 'answer', body: '1' });
+      await eventually(async () =>
+        expect(await stores.hasty.claim(key, { token: 'u', incarnation: TWO })).toEqual({ status: 'run', attempt: 1 }),
+      );
+    });
+
+    it('says that it happened when the answer could not be kept', async () => {
+      const key = newKey();
+      await here.claim(key, { token: 't', incarnation: ONE });
+      await here.settle(key, 't', { kind: 'applied' });
+      expect(await there.claim(key, { token: 'u', incarnation: TWO })).toEqual({ status: 'applied' });
+    });
+  });
+
+  describe('when a request may run again', () => {
+    it('counts what may have run, and not what certainly did not', async () => {
+      const key = newKey();
+      const attempts: unknown[] = [];
+      for (const kind of ['forget', 'release', 'forget', 'release', 'answer'] as const) {
+        attempts.push(await here.claim(key, { token: 't', incarnation: ONE }));
+        await here.settle(key, 't', kind === 'answer' ? { kind, body: '1' } : { kind });
+      }
+      expect(attempts).toEqual([1, 1, 2, 2, 3].map((attempt) => ({ status: 'run', attempt })));
+    });
+
+    it('lets one of many take a dead claim over, and the dead cannot settle it', async () => {
+      const key = newKey();
+      await here.claim(key, { token: 'dead', incarnation: ONE });
+      const takeOver = { token: 'dead', mayHaveRun: true };
+      const results = await Promise.all(
+        Array.from({ length: 20 }, (_, index) => there.claim(key, { token: `t${index}`, incarnation: TWO, takeOver })),
+      );
+      expect(results.filter(({ status }) => status === 'run')).toEqual([{ status: 'run', attempt: 2 }]);
+      expect(await here.settle(key, 'dead', { kind: 'answer', body: '"late"' })).toBe(false);
+      expect(await there.claim(key, { token: 'u', incarnation: TWO })).toMatchObject({ status: 'claimed' });
+    });
+
+    it('does not count a claim that nobody ran', async () => {
+      const key = newKey();
+      await here.claim(key, { token: 'lost', incarnation: ONE });
+      const takeOver = { token: 'lost', mayHaveRun: false };
+      expect(await here.claim(key, { token: 't', incarnation: ONE, takeOver })).toEqual({ status: 'run', attempt: 1 });
+    });
+  });
+
+  describe('when two nodes run requests', () => {
+    const alive = new Set([ONE, TWO]);
+    const runnerOf = (store: RequestStore, own: Incarnation, waitMs = 5_000) =>
+      new RequestRunner({
+        ...{ store, clock: systemClock, metrics: noMetrics, windowMs: 60_000, waitMs },
+        owners: {
+          held: () => Promise.resolve(alive.has(own) ? own : undefined),
+          hasLapsed: (incarnation) => Promise.resolve(!alive.has(incarnation)),
+        },
+      });
+    const valueOf = (ack: unknown): RequestAnswer => ({
+      ack,
+      settlement: { kind: 'answer', body: JSON.stringify(ack) },
+    });
+
+    it('runs a request once, and every duplicate waits for that answer', async () => {
+      const key = newKey();
+      let runs = 0;
+      let finish: (answer: RequestAnswer) => void = () => undefined;
+      const work = (): Promise<RequestAnswer> => {
+        runs += 1;
+        return new Promise((resolve) => (finish = resolve));
+      };
+      const runners = [runnerOf(here, ONE), runnerOf(there, TWO)] as const;
+      const answers = [...runners, ...runners].map((runner) => runner.run(key, work));
+      await eventually(() => expect(runs).toBe(1));
+      finish(valueOf({ n: 1 }));
+      expect(await Promise.all(answers)).toEqual([{ n: 1 }, { n: 1 }, { n: 1 }, { n: 1 }]);
+      expect(runs).toBe(1);
+    });
+
+    it('runs again, as attempt 2, when the claimant is dead', async () => {
+      const key = newKey();
+      const dead = 'dead' as Incarnation;
+      await here.claim(key, { token: 't', incarnation: dead });
+      expect(await runnerOf(there, TWO).run(key, (attempt) => Promise.resolve(valueOf(attempt)))).toBe(2);
+    });
+
+    it('takes its own claim back when only the answer to it was lost', async () => {
+      const key = newKey();
+      await here.claim(key, { token: 'lost', incarnation: ONE });
+      expect(await runnerOf(here, ONE).run(key, (attempt) => Promise.resolve(valueOf(attempt)))).toBe(1);
+    });
+
+    it('gives up waiting in time, and refuses to run what it may not claim', async () => {
+      const key = newKey();
+      await here.claim(key, { token: 't', incarnation: ONE });
+      const never = (): Promise<RequestAnswer> => Promise.reject(new Error('must not run'));
+      await expect(runnerOf(there, TWO, 50).run(key, never)).rejects.toMatchObject({ code: 'TIMEOUT' });
+      const cutOff = runnerOf(there, 'cut off' as Incarnation);
+      await expect(cutOff.run(newKey(), never)).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    });
+
+    it('runs nothing while the storage is away, and frees what it may have claimed', async () => {
+      const key = newKey();
+      let isAway = true;
+      const flaky: RequestStore = {
+        claim: async (...args) => {
+          const result = await here.claim(...args);
+          if (isAway) throw new RealtimeError('UNAVAILABLE');
+          return result;
+        },
+        settle: (...args) => here.settle(...args),
+      };
+      const runner = runnerOf(flaky, ONE);
+      const never = (): Promise<RequestAnswer> => Promise.reject(new Error('must not run'));
+      await expect(runner.run(key, never)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+      isAway = false;
+      expect(await runnerOf(there, TWO).run(key, (attempt) => Promise.resolve(valueOf(attempt)))).toBe(1);
+      runner.close();
+    });
+
+    it('records the answer later when the storage is away meanwhile', async () => {
+      const key = newKey();
+      let failures = 2;
+      const flaky: RequestStore = {
+        claim: (...args) => here.claim(...args),
+        settle: (...args) => (failures-- > 0 ? Promise.reject(new Error('away')) : here.settle(...args)),
+      };
+      expect(await runnerOf(flaky, ONE).run(key, () => Promise.resolve(valueOf('done')))).toBe('done');
+      const never = (): Promise<RequestAnswer> => Promise.reject(new Error('must not run'));
+      expect(await runnerOf(there, TWO).run(key, never)).toBe('done');
+    });
+  });
+
+  describe('when a publication has an id', () => {
+    it('puts it on the channel once, for each room and publisher, and refuses another payload', async () => {
+      const { bus, publications } = stores;
+      const room = `room/${randomId()}`;
+      const heard: string[] = [];
+      await bus.subscribe(`{${room}}:ch`, (payload) => heard.push(payload));
+      const publication = { room, publisher: 'ada', id: 'x', payload: 'm1' };
+      const outcomes = await Promise.all(Array.from({ length: 10 }, () => publications.publishOnce(publication)));
+      expect(outcomes.sort()).toEqual(['published', ...Array.from({ length: 9 }, () => 'repeat')]);
+      expect(await publications.publishOnce({ ...publication, payload: 'm2' })).toBe('conflict');
+      expect(await publications.publishOnce({ ...publication, publisher: 'bob', payload: 'm3' })).toBe('published');
+      expect(await publications.publishOnce({ ...publication, room: `${room}/2` })).toBe('published');
+      await bus.publish(`{${room}}:ch`, 'fence');
+      await eventually(() => expect(heard).toContain('fence'));
+      expect(heard).toEqual(['m1', 'm3', 'fence']);
+    });
+  });
+});
+
+it('ran against both engines', () => expect([...ran].sort()).toEqual(['memory', 'redis']));
