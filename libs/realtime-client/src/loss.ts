@@ -14,8 +14,9 @@ export function refusalOf(error: Error & { data?: unknown; description?: unknown
   if (error.message === 'Invalid namespace') return { ...unavailable('No such namespace (yet)'), code: 'NOT_FOUND' };
   // Node tells the HTTP status or the certificate's fault; browsers tell scripts nothing.
   const { description } = error;
-  const detail = isRecord(description) ? description['message'] : description;
-  return unavailable(detail ? `${error.message}: ${String(detail)}` : error.message);
+  // Of polling it is the bare status.
+  const detail = isRecord(description) ? description['message'] : description && `${description as number}`;
+  return unavailable(typeof detail === 'string' ? `${error.message}: ${detail}` : error.message);
 }
 
 /** Of a `disconnect`. */
