@@ -40,7 +40,7 @@ const answering = (listener: RequestListener): Promise<BadServer> => listening(c
 
 async function bare(options: Parameters<typeof bareServer>[0], path = ''): Promise<BadServer> {
   const server = await bareServer(options);
-  return { url: server.url + path, close: () => server[Symbol.asyncDispose]() };
+  return { url: server.url + path, close: async () => server[Symbol.asyncDispose]() };
 }
 
 const FAST: RealtimeClientOptions['socket'] = { timeout: 300 };

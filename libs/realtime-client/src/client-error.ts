@@ -49,7 +49,7 @@ export function parseWireError(value: unknown): ErrorLike | undefined {
 
 /** Of one room in a `realtime:join` reply: a list's failures are `{ room, error }`; an answer that is missing altogether is one too. */
 export function readRefusal(result: unknown): RealtimeClientError | undefined {
-  if (!isRecord(result)) return new RealtimeClientError('INTERNAL', 'No answer', { retryable: true });
+  if (!isRecord(result)) return new RealtimeClientError('INTERNAL', 'No answer in time', { retryable: true });
   const error = parseWireError(result['error']);
   return error && RealtimeClientError.fromWire(error);
 }

@@ -108,9 +108,9 @@ export function reduce(state: ConnectionState, event: ConnectionEvent, at: Momen
   }
 }
 
-const TIMED_OUT: ErrorLike = { code: 'TIMEOUT', message: 'The server did not answer in time', retryable: true };
+const TIMED_OUT: ErrorLike = { code: 'TIMEOUT', message: 'No answer in time', retryable: true };
 
-const OFFLINE: ErrorLike = { code: 'OFFLINE', message: 'No network', retryable: true };
+const OFFLINE: ErrorLike = { code: 'OFFLINE', message: 'Not connected', retryable: true };
 
 /** What outlives a change of status. */
 function base({ attempt: failed, isOffline }: ConnectionState): Pick<ConnectionState, 'attempt' | 'isOffline'> {

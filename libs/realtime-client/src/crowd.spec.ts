@@ -36,7 +36,9 @@ function ours(): number[][] {
   for (let client = 0; client < CLIENTS; client += 1) {
     let now = 0;
     let state: ConnectionState = IDLE;
-    const step = (event: ConnectionEvent): void => ({ state } = reduce(state, event, { now, random: random() }));
+    const step = (event: ConnectionEvent): void => {
+      ({ state } = reduce(state, event, { now, random: random() }));
+    };
     step({ type: 'connect' });
     step({ type: 'opened' });
     now = 60_000;

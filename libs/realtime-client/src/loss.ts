@@ -10,18 +10,19 @@ export function unavailable(message: string): ErrorLike {
 export function refusalOf(error: Error & { data?: unknown; description?: unknown }): ErrorLike {
   const ours = parseWireError(error.data);
   if (ours) return ours;
-  if (error.message === 'timeout') return { ...unavailable('The server did not answer in time'), code: 'TIMEOUT' };
+  if (error.message === 'timeout') return { ...unavailable('No answer in time'), code: 'TIMEOUT' };
   if (error.message === 'Invalid namespace') return { ...unavailable('No such namespace (yet)'), code: 'NOT_FOUND' };
   // Node tells the HTTP status or the certificate's fault; browsers tell scripts nothing.
   const { description } = error;
-  const detail = isRecord(description) ? description['message'] : description;
-  return unavailable(detail ? `${error.message}: ${String(detail)}` : error.message);
+  // Of polling it is the bare status.
+  const detail = isRecord(description) ? description['message'] : description && `${description as number}`;
+  return unavailable(typeof detail === 'string' ? `${error.message}: ${detail}` : error.message);
 }
 
 /** Of a `disconnect`. */
 export function lossOf(reason: string): ErrorLike {
   if (reason === 'io server disconnect')
     return { code: 'DISCONNECTED', message: 'Ended by the server', retryable: false };
-  if (reason === 'ping timeout') return { ...unavailable('The server did not answer in time'), code: 'TIMEOUT' };
+  if (reason === 'ping timeout') return { ...unavailable('No answer in time'), code: 'TIMEOUT' };
   return unavailable(reason);
 }

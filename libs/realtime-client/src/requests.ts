@@ -25,7 +25,7 @@ export class Requests {
     try {
       answer = await this.connection.socket.timeout(timeoutMs).emitWithAck(event, data);
     } catch {
-      throw new RealtimeClientError(this.isConnected ? 'TIMEOUT' : 'UNKNOWN', 'No answer', {
+      throw new RealtimeClientError(this.isConnected ? 'TIMEOUT' : 'UNKNOWN', 'No answer in time', {
         retryable: this.isConnected,
       });
     }

@@ -50,7 +50,7 @@ class Vault {
   async open(storage: OutboxStorage | undefined): Promise<void> {
     try {
       // Not before its owner is complete: it may have something to tell.
-      await undefined;
+      await Promise.resolve();
       const locks = (globalThis.navigator as Navigator | undefined)?.locks;
       this.#storage = storage ?? globalThis.localStorage;
       if (locks) await this.#lock(locks);
