@@ -12,6 +12,8 @@ export interface ApplyRequest {
   readonly ledger: string;
   readonly room: string;
   readonly n: number;
+  /** Requests of one lane come one after the other. No spaces. */
+  readonly lane?: string | undefined;
   readonly kill?: KillPoint | undefined;
 }
 
@@ -28,8 +30,9 @@ interface PacketSocket {
 const ACK = 3;
 
 /**
- * Requests whose effects are counted outside the process: `<ledger>:runs` in Redis holds `id attempt` of every run,
- * `<ledger>:hits` how often each kill point was reached. A request kills once: who comes second finds its mark.
+ * Requests whose effects are counted outside the process, in Redis: `<ledger>:runs` holds `id attempt n lane` of every run,
+ * `<ledger>:hits` how often each kill point was reached, `<ledger>:kills` the `point node time` of each. A request kills
+ * once: who comes second finds its mark.
  */
 @WebSocketGateway({ namespace: 'requests' })
 export class RequestsGateway implements OnGatewayConnection, OnApplicationShutdown {
@@ -43,8 +46,9 @@ export class RequestsGateway implements OnGatewayConnection, OnApplicationShutdo
     if (!request) throw new Error('this is no request');
     await this.killAt('claim', body, request.id);
     const redis = await this.redis();
-    await redis.rPush(`${body.ledger}:runs`, `${request.id} ${request.attempt}`);
-    const { id } = await this.rooms.publish(body.room, 'applied', { request: request.id, attempt: request.attempt });
+    const { n, lane } = body;
+    await redis.rPush(`${body.ledger}:runs`, `${request.id} ${request.attempt} ${n} ${lane ?? ''}`);
+    const { id } = await this.rooms.publish(body.room, 'applied', { request: request.id, n, lane });
     await this.killAt('effect', body, request.id);
     return { ...body, id: request.id, publication: id };
   }
@@ -70,6 +74,7 @@ export class RequestsGateway implements OnGatewayConnection, OnApplicationShutdo
     const redis = await this.redis();
     const isFirst = await redis.set(`${body.ledger}:killed:${id}`, point, { condition: 'NX' });
     if (isFirst === null) return;
+    await redis.rPush(`${body.ledger}:kills`, `${point} ${nodeOptions().cluster?.nodeId} ${Date.now()}`);
     await redis.hIncrBy(`${body.ledger}:hits`, point, 1);
     process.kill(process.pid, 'SIGKILL');
     await new Promise(() => undefined);
@@ -80,11 +85,15 @@ export class RequestsGateway implements OnGatewayConnection, OnApplicationShutdo
   }
 
   private async connect() {
-    const { redis } = JSON.parse(process.env['REALTIME_TEST_NODE'] ?? '{}') as RealtimeOptions;
+    const { redis } = nodeOptions();
     const url = redis && 'url' in redis ? redis.url : undefined;
     if (url === undefined) throw new Error('requests need a Redis');
     return createClient({ url }).connect();
   }
+}
+
+function nodeOptions(): RealtimeOptions {
+  return JSON.parse(process.env['REALTIME_TEST_NODE'] ?? '{}') as RealtimeOptions;
 }
 
 function isApplyAnswer(value: unknown): value is ApplyAnswer {

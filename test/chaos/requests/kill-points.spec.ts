@@ -6,6 +6,7 @@ import { eventually } from '../../support/eventually.js';
 import { connectedClient } from '../../support/inbox.js';
 import { startRedis, type TestRedis, type TestRedisClient } from '../../support/redis.js';
 import { mintToken } from '../../support/tokens.js';
+import { seeded, shuffled } from './random.js';
 import { Requester, type SentRequest } from './requester.js';
 
 const SEEDS = process.env['REALTIME_SEED']
@@ -124,21 +125,3 @@ describe('when nodes are killed while requests run', () => {
     },
   );
 });
-
-/** mulberry32: small, and the same everywhere. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
-function shuffled<T>(items: readonly T[], random: () => number): T[] {
-  return items
-    .map((item) => ({ item, key: random() }))
-    .sort((a, b) => a.key - b.key)
-    .map(({ item }) => item);
-}
