@@ -41,6 +41,8 @@ export interface Hello {
   node: string;
   limits: { messagesPerSecond: number; burst: number; maxPayloadBytes: number; maxRooms: number };
   requestWindowMs: number;
+  /** The room of this connection's user, which it is in already; join it to recover what was sent meanwhile. Absent for anonymous ones. */
+  userRoom?: string;
 }
 
 export interface PresenceDevice {
@@ -95,7 +97,8 @@ export interface JoinReply {
   presence?: PresenceState;
   position?: Position;
   recovered?: boolean;
-  publications?: unknown[];
+  /** All that was missed since the request's `position`, oldest first; only with `recovered: true`. */
+  publications?: Publication[];
   ticket?: string;
 }
 
@@ -108,6 +111,30 @@ export interface RoomMeta {
   offset?: number;
   epoch?: string;
   publisher?: string;
+}
+
+/** A message of a room's history, as join and history replies carry it. Its epoch is the reply's position's. */
+export interface Publication {
+  event: string;
+  data: unknown;
+  id: string;
+  offset: number;
+  publisher?: string;
+}
+
+/** The oldest `limit` publications after `after`, or the newest `limit` before `before`, or the newest of all. */
+export interface HistoryRequest {
+  room: string;
+  after?: Position;
+  before?: Position;
+  limit: number;
+}
+
+export interface HistoryReply {
+  /** Oldest first. */
+  publications: Publication[];
+  /** Where the room stands now. */
+  position: Position;
 }
 
 export interface PublishReply {
