@@ -1,7 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createClient } from 'redis';
 
 /**
@@ -11,6 +14,10 @@ import { createClient } from 'redis';
 export interface RedisServerOptions {
   /** More arguments of redis-server, for example `['--maxmemory', '2mb']`. */
   args?: readonly string[];
+  /** Every write is on disk before it is answered (AOF): `restart()` comes back with the data, also after a SIGKILL. */
+  isPersistent?: boolean;
+  /** Port of the master that this one copies: the master's own, or a proxy's in front of it. */
+  replicaOf?: number;
 }
 
 // A test that kills the server must not wait for its client.
@@ -23,7 +30,7 @@ export interface TestRedis extends AsyncDisposable {
   readonly port: number;
   /** SIGKILL: every connection breaks, nothing is saved. */
   stop(): Promise<void>;
-  /** Starts again on the same port, empty. */
+  /** Starts again on the same port: empty, or with the data of a persistent one. */
   restart(): Promise<void>;
   /** SIGSTOP: connections stay open and say nothing. */
   pause(): void;
@@ -41,14 +48,41 @@ process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
 /** A private server without persistence. Rejects if there is no redis-server (`REDIS_SERVER`, then PATH). */
 export async function startRedis(options: RedisServerOptions = {}): Promise<TestRedis> {
+  const dir = options.isPersistent || options.replicaOf ? await mkdtemp(join(tmpdir(), 'redis-')) : undefined;
+  const files: ServerFiles = { args: argumentsOf(options, dir), dir };
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
     try {
-      return new PrivateRedis(port, options, await launch(port, options));
+      return new PrivateRedis(port, files, await launch(port, files));
     } catch (error) {
-      if (attempt >= ATTEMPTS || !(error instanceof PortTakenError)) throw error;
+      if (attempt < ATTEMPTS && error instanceof PortTakenError) continue;
+      await removeFiles(files);
+      throw error;
     }
   }
+}
+
+interface ServerFiles {
+  readonly args: readonly string[];
+  /** Its own, removed with it. */
+  readonly dir: string | undefined;
+}
+
+function argumentsOf(options: RedisServerOptions, dir: string | undefined): string[] {
+  const { args = [], isPersistent = false, replicaOf } = options;
+  // A replica is served at once: by default the master waits five seconds for more of them.
+  const common = ['--bind', '127.0.0.1', '--save', '', '--repl-diskless-sync-delay', '0'];
+  return [
+    ...common,
+    ...(isPersistent ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no']),
+    ...(dir === undefined ? [] : ['--dir', dir]),
+    ...(replicaOf === undefined ? [] : ['--replicaof', '127.0.0.1', String(replicaOf)]),
+    ...args,
+  ];
+}
+
+async function removeFiles({ dir }: ServerFiles): Promise<void> {
+  if (dir !== undefined) await rm(dir, { recursive: true, force: true });
 }
 
 export interface SharedRedis extends AsyncDisposable {
@@ -102,7 +136,7 @@ class PrivateRedis implements TestRedis {
 
   constructor(
     readonly port: number,
-    private readonly options: RedisServerOptions,
+    private readonly files: ServerFiles,
     child: ChildProcess,
   ) {
     this.#child = child;
@@ -121,7 +155,7 @@ class PrivateRedis implements TestRedis {
 
   async restart(): Promise<void> {
     await this.stop();
-    this.#child = await launch(this.port, this.options);
+    this.#child = await launch(this.port, this.files);
   }
 
   pause(): void {
@@ -139,13 +173,13 @@ class PrivateRedis implements TestRedis {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#clients.close();
     await this.stop();
+    await removeFiles(this.files);
   }
 }
 
-async function launch(port: number, options: RedisServerOptions): Promise<ChildProcess> {
+async function launch(port: number, { args }: ServerFiles): Promise<ChildProcess> {
   const binary = process.env['REDIS_SERVER'] ?? 'redis-server';
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-  const child = spawn(binary, [...args, ...(options.args ?? [])], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(binary, ['--port', String(port), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   running.add(child);
   child.once('exit', () => running.delete(child));
   let output = '';
