@@ -1,11 +1,9 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
+import { PortTakenError, RedisProcess, freePort } from './redis-process.js';
 
 /**
  * Real Redis servers for tests: private ones that a test may kill, stop and restart, and one shared by suites that only
@@ -18,6 +16,8 @@ export interface RedisServerOptions {
   isPersistent?: boolean;
   /** Port of the master that this one copies: the master's own, or a proxy's in front of it. */
   replicaOf?: number;
+  /** A port below this one: the bus of a Redis Cluster listens 10 000 above. */
+  belowPort?: number;
 }
 
 // A test that kills the server must not wait for its client.
@@ -41,19 +41,17 @@ export interface TestRedis extends AsyncDisposable {
 }
 
 const ATTEMPTS = 20;
-const READY_WITHIN_MS = 10_000;
-
-const running = new Set<ChildProcess>();
-process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
 /** A private server without persistence. Rejects if there is no redis-server (`REDIS_SERVER`, then PATH). */
 export async function startRedis(options: RedisServerOptions = {}): Promise<TestRedis> {
   const dir = options.isPersistent || options.replicaOf ? await mkdtemp(join(tmpdir(), 'redis-')) : undefined;
   const files: ServerFiles = { args: argumentsOf(options, dir), dir };
   for (let attempt = 1; ; attempt += 1) {
-    const port = await freePort();
+    const port = await freePort(options.belowPort);
     try {
-      return new PrivateRedis(port, files, await launch(port, files));
+      const server = new RedisProcess(port, ['--port', String(port), ...files.args]);
+      await server.start();
+      return new PrivateRedis(server, files);
     } catch (error) {
       if (attempt < ATTEMPTS && error instanceof PortTakenError) continue;
       await removeFiles(files);
@@ -104,8 +102,6 @@ export async function sharedRedis(): Promise<SharedRedis> {
   return { url, prefix, client: () => clients.connect(), [Symbol.asyncDispose]: () => clients.close() };
 }
 
-class PortTakenError extends Error {}
-
 class ClientPool {
   readonly #clients: TestRedisClient[] = [];
   readonly #url: string;
@@ -131,39 +127,33 @@ class ClientPool {
 
 class PrivateRedis implements TestRedis {
   readonly url: string;
+  readonly port: number;
   readonly #clients: ClientPool;
-  #child: ChildProcess | undefined;
 
   constructor(
-    readonly port: number,
+    private readonly server: RedisProcess,
     private readonly files: ServerFiles,
-    child: ChildProcess,
   ) {
-    this.#child = child;
-    this.url = `redis://127.0.0.1:${port}`;
+    this.port = server.port;
+    this.url = `redis://127.0.0.1:${server.port}`;
     this.#clients = new ClientPool(this.url);
   }
 
-  async stop(): Promise<void> {
-    const child = this.#child;
-    this.#child = undefined;
-    if (child === undefined) return;
-    const exited = once(child, 'exit');
-    child.kill('SIGKILL');
-    await exited;
+  stop(): Promise<void> {
+    return this.server.kill();
   }
 
   async restart(): Promise<void> {
     await this.stop();
-    this.#child = await launch(this.port, this.files);
+    await this.server.start();
   }
 
   pause(): void {
-    this.#child?.kill('SIGSTOP');
+    this.server.pause();
   }
 
   resume(): void {
-    this.#child?.kill('SIGCONT');
+    this.server.resume();
   }
 
   client(): Promise<TestRedisClient> {
@@ -175,58 +165,4 @@ class PrivateRedis implements TestRedis {
     await this.stop();
     await removeFiles(this.files);
   }
-}
-
-async function launch(port: number, { args }: ServerFiles): Promise<ChildProcess> {
-  const binary = process.env['REDIS_SERVER'] ?? 'redis-server';
-  const child = spawn(binary, ['--port', String(port), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  running.add(child);
-  child.once('exit', () => running.delete(child));
-  let output = '';
-  const collect = (chunk: Buffer): void => void (output = (output + chunk.toString()).slice(-4_000));
-  child.stdout.on('data', collect);
-  child.stderr.on('data', collect);
-
-  const failed = new Promise<never>((_, reject) => {
-    child.once('error', (error) => reject(new Error(`cannot run ${binary}: ${error.message}`)));
-    child.once('exit', () => {
-      const isTaken = /address already in use/i.test(output);
-      reject(isTaken ? new PortTakenError(output) : new Error(`redis-server ended at once:\n${output}`));
-    });
-  });
-  failed.catch(() => undefined);
-  await Promise.race([failed, answersPing(port)]);
-  child.removeAllListeners('error');
-  child.on('error', () => undefined);
-  return child;
-}
-
-async function answersPing(port: number): Promise<void> {
-  const endsAt = performance.now() + READY_WITHIN_MS;
-  while (!(await ping(port))) {
-    if (performance.now() > endsAt) throw new Error(`redis-server on port ${port} does not answer`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-function ping(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
-    socket.setTimeout(1_000, () => socket.destroy());
-    socket.once('data', (reply) => {
-      resolve(reply.toString().startsWith('+PONG'));
-      socket.destroy();
-    });
-    socket.once('error', () => resolve(false));
-    socket.once('close', () => resolve(false));
-  });
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
