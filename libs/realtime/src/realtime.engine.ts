@@ -4,6 +4,7 @@ import type { NodeLeases } from './cluster/node-leases.js';
 import type { Clock } from './core/clock.js';
 import type { Lifecycle } from './core/lifecycle.js';
 import type { RealtimeMetrics } from './core/metrics.js';
+import type { RoomLog } from './history/room-log.js';
 import type { RateStore } from './limits/rate-store.js';
 import type { PresenceStore } from './presence/presence-store.js';
 import type { PublicationStore } from './requests/publication-store.js';
@@ -19,6 +20,7 @@ export interface Engine extends Lifecycle {
   readonly presence: PresenceStore;
   readonly rates: RateStore;
   readonly requests: RequestStore;
+  readonly log: RoomLog;
   readonly publications: PublicationStore;
   /** Socket.IO's own cluster adapter; undefined in memory, where Socket.IO's default serves. */
   readonly socketIoAdapter: unknown;
@@ -31,7 +33,7 @@ export interface EngineDeps {
 
 /** Loads `redis` only when it is configured. Does not connect: `ready()` does. */
 export async function createEngine(options: ResolvedRealtimeOptions, deps: EngineDeps): Promise<Engine> {
-  const stores = { log: { revokeTtlMs: options.auth.maxTokenLifeMs }, requests: options.requests };
+  const stores = { commandLog: { revokeTtlMs: options.auth.maxTokenLifeMs }, requests: options.requests };
   if (options.redis) {
     const { createRedisEngine } = await import('./redis/create-redis-engine.js');
     return createRedisEngine(options.redis, { ...deps, ...stores });

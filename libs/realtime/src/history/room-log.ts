@@ -20,6 +20,11 @@ export interface NewPublication {
   readonly retention?: Retention | 'stored' | undefined;
   /** Milliseconds after which it is no longer recovered, although the log still has it. */
   readonly expiresInMs?: number | undefined;
+  /**
+   * Milliseconds in which the id is known. Default `PUBLICATION_WINDOW_MS`; 0: not looked up and not kept. An id that
+   * nobody but the publishing node can repeat need not be known for longer than that node tries.
+   */
+  readonly windowMs?: number | undefined;
 }
 
 export type PublishOutcome =
@@ -55,9 +60,11 @@ export interface LogRead extends LogState {
 /** The oldest entries after `after`, or the newest before `before` (absent: the newest of all). */
 export interface LogRange {
   readonly after?: number | undefined;
+  /** Together with `after` an upper bound. */
   readonly before?: number | undefined;
+  /** At most `MAX_LOG_ENTRIES` are returned, whatever this says; 0 for none. */
   readonly limit: number;
-  /** Of all texts together; at least one entry is returned whatever its size. */
+  /** Of all texts together; at least one entry is returned whatever its size. Default and most: `MAX_LOG_BYTES`. */
   readonly maxBytes?: number | undefined;
 }
 

@@ -8,17 +8,18 @@ import { MemoryPresenceStore } from './memory-presence-store.js';
 import { MemoryPublicationStore } from './memory-publication-store.js';
 import { MemoryRateStore } from './memory-rate-store.js';
 import { MemoryRequestStore } from './memory-request-store.js';
+import { MemoryRoomLog } from './memory-room-log.js';
 
 export interface MemoryEngineDeps {
   readonly clock: Clock;
-  readonly log: CommandLogOptions;
+  readonly commandLog: CommandLogOptions;
   readonly requests: RequestStoreOptions;
 }
 
 /** Everything in this process: one node, nothing survives it. */
-export function createMemoryEngine({ clock, log, requests }: MemoryEngineDeps) {
+export function createMemoryEngine({ clock, commandLog, requests }: MemoryEngineDeps) {
   const bus = new MemoryBus();
-  const commands = new MemoryCommandLog(bus, log, clock);
+  const commands = new MemoryCommandLog(bus, commandLog, clock);
   return {
     kind: 'memory' as const,
     bus,
@@ -27,6 +28,7 @@ export function createMemoryEngine({ clock, log, requests }: MemoryEngineDeps) {
     presence: new MemoryPresenceStore({ clock, publish: (channel, payload) => void bus.publish(channel, payload) }),
     rates: new MemoryRateStore(clock),
     requests: new MemoryRequestStore(requests, clock),
+    log: new MemoryRoomLog(bus, clock),
     publications: new MemoryPublicationStore(bus, clock),
     socketIoAdapter: undefined,
     ready: () => bus.ready(),

@@ -11,28 +11,30 @@ import { RedisPresenceStore } from './redis-presence-store.js';
 import { RedisPublicationStore } from './redis-publication-store.js';
 import { RedisRateStore } from './redis-rate-store.js';
 import { RedisRequestStore } from './redis-request-store.js';
+import { RedisRoomLog } from './redis-room-log.js';
 import { createRedisAdapter } from './redis-adapter.js';
 
 interface RedisEngineDeps {
   readonly clock: Clock;
   readonly metrics: RealtimeMetrics;
-  readonly log: CommandLogOptions;
+  readonly commandLog: CommandLogOptions;
   readonly requests: RequestStoreOptions;
 }
 
 /** Everything in one Redis: a connection for commands, one for subscriptions, and those of the Socket.IO adapter. */
-export function createRedisEngine(options: RedisOptions, { clock, metrics, log, requests }: RedisEngineDeps) {
+export function createRedisEngine(options: RedisOptions, { clock, metrics, commandLog, requests }: RedisEngineDeps) {
   const connection = new RedisConnection(options, { clock, metrics });
   const bus = new RedisBus(connection);
   const adapter = createRedisAdapter(connection);
   return {
     kind: 'redis' as const,
     bus,
-    commands: new RedisCommandLog(connection, log),
+    commands: new RedisCommandLog(connection, commandLog),
     leases: new RedisNodeLeases(connection),
     presence: new RedisPresenceStore(connection),
     rates: new RedisRateStore(connection),
     requests: new RedisRequestStore(connection, requests),
+    log: new RedisRoomLog(connection, connection.options.maxMessageBytes),
     publications: new RedisPublicationStore(connection, connection.options.maxMessageBytes),
     socketIoAdapter: adapter.factory,
     /** Rejects only with `required`: otherwise the node runs degraded until Redis is there. */

@@ -1,0 +1,8 @@
+-- Erases all entries and counts on. Follows log-room.lua (its KEYS and ARGV).
+
+if not openLog(false) then return 0 end
+redis.call('DEL', KEYS[1])
+log.start = log.offset
+change('start', int(log.offset))
+saveLog(redis.call)
+return 1
