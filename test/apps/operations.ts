@@ -1,5 +1,11 @@
 import type { INestApplication } from '@nestjs/common';
-import { PresenceService, RealtimeService, RoomManager, type RevokeOptions } from 'nestjs-realtime';
+import {
+  PresenceService,
+  RealtimeService,
+  RoomManager,
+  type PublishOptions,
+  type RevokeOptions,
+} from 'nestjs-realtime';
 
 /** What a test may ask of a node that is another process: arguments and answers are JSON. */
 export function createOperations(app: INestApplication) {
@@ -13,7 +19,8 @@ export function createOperations(app: INestApplication) {
     list: async (room: string) => (await presence.list(room, { limit: 1_000 })).users,
     isOnline: (userId: string) => presence.isOnline(userId),
     count: (room: string) => rooms.count(room),
-    publish: (room: string, event: string, data: unknown) => rooms.publish(room, event, data),
+    publish: (room: string, event: string, data: unknown, options?: Pick<PublishOptions, 'id'>) =>
+      rooms.publish(room, event, data, options),
     revoke: (options: Pick<RevokeOptions, 'userId' | 'tokenId' | 'reason'>) => realtime.revoke(options),
     stats: () => realtime.stats(),
     /** Emits `tick { node, seq }` to the room, locally and to the cluster, until `stopTicks`. */

@@ -12,8 +12,8 @@ const recovered = (from: number, to: number, offsets: readonly number[]): HeardE
   ...{ kind: 'recovered', from: at(from), position: at(to) },
   publications: offsets.map(entry),
 });
-const told = (from: number, to: number, epoch?: string): HeardEvent => ({
-  ...{ kind: 'told', how: 'join', from: at(from, epoch), position: at(to) },
+const told = (from: number, to: number, epoch?: string, how: 'join' | 'gap' = 'join'): HeardEvent => ({
+  ...{ kind: 'told', how, from: at(from, epoch), position: at(to) },
 });
 const takenBack: HeardEvent = { kind: 'message', position: at(3, 'before'), name: 'p-lost' };
 const joined: HeardEvent = { kind: 'joined', position: at(1, 'before') };
@@ -62,7 +62,7 @@ describe('when the history of a room is judged', () => {
     ],
     [
       'one that a failover took back, when the member was told',
-      hears(joined, message(2), takenBack, { ...told(3, 2, 'before'), how: 'gap' }, ...LIVE.slice(2)),
+      hears(joined, message(2), takenBack, told(3, 2, 'before', 'gap'), ...LIVE.slice(2)),
     ],
     ['a member without a word, because it never joined', hears()],
     ['a refused publication that is not there', sends(9, { status: 'refused', code: 'UNAVAILABLE' })],

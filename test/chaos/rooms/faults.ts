@@ -1,0 +1,101 @@
+import type { ClusterNode, Cluster } from '../../support/cluster.js';
+import type { TestRedis } from '../../support/redis.js';
+import type { TcpProxy } from '../../support/tcp-proxy.js';
+import { between, shuffled } from '../requests/random.js';
+import type { Listener } from './listener.js';
+
+export interface World {
+  readonly redis: TestRedis;
+  readonly cluster: Cluster;
+  /** Nodes that serve and publish: `kill node` replaces one. */
+  nodes: ClusterNode[];
+  /** Between clients and nodes. */
+  readonly proxies: readonly TcpProxy[];
+}
+
+type Fault = (world: World, listeners: readonly Listener[], random: () => number) => Promise<void>;
+
+const REDIS_FAULTS: Readonly<Record<string, Fault>> = {
+  'restart redis': async ({ redis }, _, random) => {
+    await redis.stop();
+    await last(300, 1_200, random);
+    await redis.restart();
+  },
+  'pause redis': async ({ redis }, _, random) => {
+    redis.pause();
+    await last(200, 900, random);
+    redis.resume();
+  },
+  'kill subscriptions': ({ redis }) => killConnections(redis, 'pubsub'),
+  'kill commands': ({ redis }) => killConnections(redis, 'normal'),
+};
+
+const CLIENT_FAULTS: Readonly<Record<string, Fault>> = {
+  'kill node': async (world, _, random) => {
+    const node = world.nodes[between(0, world.nodes.length, random)];
+    if (!node) return;
+    await node.kill();
+    world.nodes = world.nodes.filter((one) => one !== node);
+    await last(100, 500, random);
+    world.nodes.push(await world.cluster.add());
+  },
+  'cut link': ({ proxies }, _, random) => breakLink(proxies, 'cut', random),
+  'stall link': ({ proxies }, _, random) => breakLink(proxies, 'stall', random),
+  'cut clients': async (_, listeners, random) => {
+    for (const listener of listeners) if (random() < 0.2) listener.cut();
+    await Promise.resolve();
+  },
+  /** So long that a brief room has gone on without them. */
+  'leave clients out': async (_, listeners, random) => {
+    for (const listener of listeners) if (random() < 0.1) listener.cut(between(2_000, 6_000, random));
+    await Promise.resolve();
+  },
+};
+
+export const FAULTS = Object.keys({ ...REDIS_FAULTS, ...CLIENT_FAULTS });
+
+/** Two rows of seeded faults at the same time, one of Redis and one of nodes and clients: each kind once before any comes again. */
+export class Faults {
+  readonly seen: string[] = [];
+
+  constructor(
+    private readonly world: World,
+    private readonly listeners: readonly Listener[],
+  ) {}
+
+  /** At least `forMs`, and until each kind has come. Resolves when everything is whole again. */
+  async blow(forMs: number, seed: number, random: (seed: number) => () => number): Promise<void> {
+    await Promise.all([
+      this.row(REDIS_FAULTS, forMs, random(seed * 1_000 + 1)),
+      this.row(CLIENT_FAULTS, forMs, random(seed * 1_000 + 2)),
+    ]);
+  }
+
+  private async row(faults: Readonly<Record<string, Fault>>, forMs: number, random: () => number): Promise<void> {
+    const endsAt = performance.now() + forMs;
+    do {
+      for (const [name, fault] of shuffled(Object.entries(faults), random)) {
+        await last(200, 1_200, random);
+        this.seen.push(name);
+        await fault(this.world, this.listeners, random);
+      }
+    } while (performance.now() < endsAt);
+  }
+}
+
+async function breakLink(proxies: readonly TcpProxy[], how: 'cut' | 'stall', random: () => number): Promise<void> {
+  const proxy = proxies[between(0, proxies.length, random)];
+  proxy?.[how]();
+  await last(200, 1_500, random);
+  proxy?.heal();
+}
+
+async function killConnections(redis: TestRedis, type: 'pubsub' | 'normal'): Promise<void> {
+  const client = await redis.client();
+  await client.sendCommand(['CLIENT', 'KILL', 'TYPE', type]);
+  client.destroy();
+}
+
+function last(fromMs: number, toMs: number, random: () => number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, between(fromMs, toMs, random)));
+}
