@@ -1,5 +1,5 @@
 // The page: signs in, joins one room, and shows what the client library tells it. view.js draws.
-import { createRealtimeClient, storedOutbox } from 'nestjs-realtime-client';
+import { createRealtimeClient, presenceOf, storedOutbox } from 'nestjs-realtime-client';
 import * as view from './view.js';
 
 /** How long "is typing" stays after the last sign of it, and the least time between two signs of ours. */
@@ -54,9 +54,10 @@ function listen({ user, client, room, token }) {
   room.onChange(({ phase, error }) => {
     if (phase === 'left' && error) signOut(error.message);
   });
-  room.presence.on('change', (users, { joined, left }) => {
+  const presence = presenceOf(room);
+  presence.on('change', (users, { joined, left }) => {
     if (room.phase === 'left') return;
-    view.showPeople(users, room.presence.count, user, (id) => wave(id, user, token()));
+    view.showPeople(users, presence.count, user, (id) => wave(id, user, token()));
     for (const { id } of isFirst ? [] : joined) if (id !== user) view.addNote(`${id} joined`);
     isFirst = false;
     for (const id of left) view.addNote(`${id} left`);

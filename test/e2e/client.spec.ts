@@ -10,6 +10,7 @@ import {
 } from 'nestjs-realtime';
 import {
   createRealtimeClient,
+  presenceOf,
   type ClientStatus,
   type RealtimeClient,
   type RealtimeRoom,
@@ -63,7 +64,10 @@ function clientOf(user: string, getToken = () => mintToken(user), url = demo.url
   return client;
 }
 
-const idsIn = (room: RealtimeRoom<ChatContract>): string[] => room.presence.users.map(({ id }) => id).sort();
+const idsIn = (room: RealtimeRoom<ChatContract>): string[] =>
+  presenceOf(room)
+    .users.map(({ id }) => id)
+    .sort();
 
 function reaches(client: RealtimeClient<ChatContract>, wanted: ClientStatus): Promise<void> {
   return new Promise((resolve) => {
@@ -130,7 +134,7 @@ describe('when the server has no place for a client', () => {
     const left = new Promise((resolve) => room.onChange(({ phase }) => phase === 'left' && resolve(phase)));
     await demo.app.get(RoomManager).kick('chat/1', { userId: 'ada' });
     await left;
-    expect([client.state, room.presence.users]).toEqual(['connected', []]);
+    expect([client.state, presenceOf(room).users]).toEqual(['connected', []]);
   });
 });
 

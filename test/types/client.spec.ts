@@ -6,7 +6,7 @@ jest.setTimeout(120_000);
 
 const PRELUDE = `
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
-import { createRealtimeClient } from 'nestjs-realtime-client';
+import { createRealtimeClient, presenceOf } from 'nestjs-realtime-client';
 import type { RequestAnswer, RequestData } from 'nestjs-realtime-client';
 interface Chat {
   events: { notification: { text: string } };
@@ -31,7 +31,7 @@ const RIGHT: Record<string, string> = {
   'an event of a room': `client.room('chat/42').on('message', ({ from }, { room }) => [from.trim(), room.trim()]);`,
   'an event of a room that names none': `client.room('lobby').on('notification', ({ text }) => text.trim());`,
   'a publication': `const answer = await client.room('chat/42').publish('message', { from: 'ada' }); answer.id.trim();`,
-  presence: `client.room('chat/42').presence.on('join', ({ id: user }) => user.trim());`,
+  presence: `presenceOf(client.room('chat/42')).on('join', ({ id: user }) => user.trim());`,
   'a client without a contract': `anything.on('x', (data: unknown) => data); anything.room('any').on('y', () => 1); const a: unknown = await anything.request('z', 1); void a;`,
   'a gateway of the same contract': `
 @WebSocketGateway()

@@ -15,19 +15,30 @@ export class RealtimeClientError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly details: unknown;
 
-  constructor(code: string, message?: string, options: Partial<ErrorLike> = {}) {
-    super(message ?? code);
+  constructor(
+    code: string,
+    message: string = code,
+    { retryable = false, retryAfterMs, details }: Partial<ErrorLike> = {},
+  ) {
+    super(message);
     this.name = 'RealtimeClientError';
     this.code = code;
-    this.retryable = options.retryable ?? false;
-    this.retryAfterMs = options.retryAfterMs;
-    this.details = options.details;
-  }
-
-  static fromWire(error: ErrorLike): RealtimeClientError {
-    return new RealtimeClientError(error.code, error.message, error);
+    this.retryable = retryable;
+    this.retryAfterMs = retryAfterMs;
+    this.details = details;
   }
 }
+
+export function errorOf(error: ErrorLike): RealtimeClientError {
+  return new RealtimeClientError(error.code, error.message, error);
+}
+
+export function wireError(code: string, message: string, retryable = false): ErrorLike {
+  return { code, message, retryable };
+}
+
+export const NO_ANSWER = /* @__PURE__ */ wireError('TIMEOUT', 'No answer in time', true);
+export const NOT_CONNECTED = /* @__PURE__ */ wireError('UNAVAILABLE', 'Not connected', true);
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
@@ -49,7 +60,6 @@ export function parseWireError(value: unknown): ErrorLike | undefined {
 
 /** Of one room in a `realtime:join` reply: a list's failures are `{ room, error }`; an answer that is missing altogether is one too. */
 export function readRefusal(result: unknown): RealtimeClientError | undefined {
-  if (!isRecord(result)) return new RealtimeClientError('INTERNAL', 'No answer in time', { retryable: true });
-  const error = parseWireError(result['error']);
-  return error && RealtimeClientError.fromWire(error);
+  const error = isRecord(result) ? parseWireError(result['error']) : { ...NO_ANSWER, code: 'INTERNAL' };
+  return error && errorOf(error);
 }

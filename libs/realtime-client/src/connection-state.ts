@@ -1,5 +1,5 @@
-import type { ErrorLike } from './client-error.js';
 import { backoffMs, serverDelayMs } from './backoff.js';
+import { NOT_CONNECTED, NO_ANSWER, type ErrorLike } from './client-error.js';
 
 // When to connect, wait and give up: a pure reducer, so that every order of events can be tested without a network.
 // It refuses to know sockets and timers (connection.ts carries out the effects).
@@ -78,7 +78,7 @@ export function reduce(state: ConnectionState, event: ConnectionEvent, at: Momen
     case 'wake':
       return status === 'idle' ? attempt(state, false) : same;
     case 'due':
-      if (status === 'connecting') return lost(state, TIMED_OUT, at, false);
+      if (status === 'connecting') return lost(state, NO_ANSWER, at, false);
       return status === 'waiting' ? attempt(state, false) : same;
     case 'opened':
       if (status !== 'connecting') return same;
@@ -108,9 +108,7 @@ export function reduce(state: ConnectionState, event: ConnectionEvent, at: Momen
   }
 }
 
-const TIMED_OUT: ErrorLike = { code: 'TIMEOUT', message: 'No answer in time', retryable: true };
-
-const OFFLINE: ErrorLike = { code: 'OFFLINE', message: 'Not connected', retryable: true };
+const OFFLINE: ErrorLike = { ...NOT_CONNECTED, code: 'OFFLINE' };
 
 /** What outlives a change of status. */
 function base({ attempt: failed, isOffline }: ConnectionState): Pick<ConnectionState, 'attempt' | 'isOffline'> {

@@ -1,14 +1,14 @@
 import { io, type Socket } from 'socket.io-client';
 import { SERVER_EVENTS, WIRE_VERSION, type Hello } from 'nestjs-realtime-protocol';
 import { serverDelayMs } from './backoff.js';
-import { RealtimeClientError, isRecord, parseWireError, type ErrorLike } from './client-error.js';
+import { NO_ANSWER, RealtimeClientError, isRecord, parseWireError, wireError, type ErrorLike } from './client-error.js';
 import { steadyNow } from './clock.js';
 import { IDLE, reduce, type ConnectionEvent, type ConnectionState, type Effect } from './connection-state.js';
 import { Emitter, type Off } from './emitter.js';
 import { watchEnvironment } from './environment.js';
 import { Heartbeat } from './heartbeat.js';
 import { parseHello } from './hello.js';
-import { lossOf, refusalOf, unavailable } from './loss.js';
+import { lossOf, refusalOf } from './loss.js';
 import type { Debug } from './debug.js';
 import type { RealtimeClientOptions } from './options.js';
 
@@ -108,7 +108,7 @@ export class Connection {
   #greeted(hello: Hello | undefined): void {
     if (hello?.v !== WIRE_VERSION) {
       const message = `The server speaks version ${hello?.v}, this client ${WIRE_VERSION}: update it`;
-      return this.#lost({ code: 'INCOMPATIBLE', message, retryable: false });
+      return this.#lost(wireError('INCOMPATIBLE', message));
     }
     this.hello = hello;
     this.dispatch({ type: 'opened' });
@@ -133,7 +133,7 @@ export class Connection {
       case 'cancel':
         return clearTimeout(this.#timer);
       case 'check':
-        if (this.#heartbeat.isOverdue) this.#lost(lossOf('ping timeout'));
+        if (this.#heartbeat.isOverdue) this.#lost(NO_ANSWER);
         return;
       default:
         return effect satisfies never;
@@ -154,7 +154,7 @@ export class Connection {
       if (attempt !== this.#attempts) return;
       this.debug('getToken failed', cause);
       const error = cause instanceof RealtimeClientError ? parseWireError(cause) : undefined;
-      this.#lost(error ?? { ...unavailable('getToken() failed'), code: 'NO_TOKEN' });
+      this.#lost(error ?? wireError('NO_TOKEN', 'getToken() failed', true));
     }
   }
 }

@@ -7,19 +7,14 @@ const UNLIMITED = 1e9;
 /** What an older or newer server left out counts as its weakest promise: it remembers no request, and has no limits. */
 export function parseHello(value: unknown): Hello | undefined {
   if (!isRecord(value)) return undefined;
-  const limits = isRecord(value['limits']) ? value['limits'] : {};
+  const { limits } = value;
+  const limit = (name: string): [string, number] => {
+    const most = Number(isRecord(limits) && limits[name]);
+    return [name, most > 0 ? most : UNLIMITED];
+  };
   return {
     ...value,
-    limits: {
-      messagesPerSecond: limit(limits['messagesPerSecond']),
-      burst: limit(limits['burst']),
-      maxPayloadBytes: limit(limits['maxPayloadBytes']),
-      maxRooms: limit(limits['maxRooms']),
-    },
+    limits: Object.fromEntries(['messagesPerSecond', 'burst', 'maxPayloadBytes', 'maxRooms'].map(limit)),
     requestWindowMs: Number(value['requestWindowMs']) || 0,
   } as Hello;
-}
-
-function limit(value: unknown): number {
-  return typeof value === 'number' && value > 0 ? value : UNLIMITED;
 }

@@ -17,6 +17,6 @@ export type { Off } from './emitter.js';
 export type { OutboxOptions, OutboxStorage, RealtimeClientOptions } from './options.js';
 export type { OfflinePolicy, OutboxStore } from './outbox-entry.js';
 export type { Outbox, PendingRequest, RequestOptions, SettledRequest } from './outbox.js';
-export type { PresenceChanges, RoomPresence } from './presence.js';
+export { presenceOf, type PresenceChanges, type PresenceRoom, type RoomPresence } from './presence.js';
 export type { JoinOptions, RealtimeRoom, RoomChange, RoomPhase } from './room.js';
 export { storedOutbox, type StoredOutboxOptions } from './stored-outbox.js';

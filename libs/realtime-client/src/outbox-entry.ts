@@ -28,7 +28,7 @@ export interface OutboxEntry {
   /** It was sent with its id to a server that remembers it. */
   readonly isRemembered?: boolean;
   /** The server asked not to send it again before. */
-  readonly notBefore?: number;
+  readonly notBefore?: number | undefined;
 }
 
 /** The connection, as far as the outbox cares. */

@@ -1,5 +1,5 @@
-import type { WireError } from 'nestjs-realtime-protocol';
 import { serverDelayMs } from './backoff.js';
+import { NOT_CONNECTED, wireError } from './client-error.js';
 import type {
   OutboxEffect,
   OutboxEntry,
@@ -25,9 +25,10 @@ const FRAME_BYTES = 512;
 /** Least wait after a refusal for speed, so that a wrong `retryAfterMs` of 0 is no hot loop. */
 const MIN_PAUSE_MS = 100;
 
-const wire = (code: string, message: string, retryable = false): WireError => ({ code, message, retryable });
-const UNKNOWN = wire('UNKNOWN', 'It may or may not have happened');
-const NOT_CONNECTED = wire('UNAVAILABLE', 'Not connected', true);
+const UNKNOWN = { error: wireError('UNKNOWN', 'It may or may not have happened') };
+
+/** What becomes of an entry: other fields, its end, or nothing. */
+type Verdict = Partial<OutboxEntry> | Outcome | undefined;
 
 export function emptyOutbox(limits: OutboxState['limits'], principal: string | undefined): OutboxState {
   return { entries: [], link: undefined, principal, tokens: 0, tokensAt: 0, limits };
@@ -44,79 +45,63 @@ export function isForeign(state: Pick<OutboxState, 'principal'>, { isRestored, p
 
 /** One transition: everything it changes is its own copy. */
 class Step {
-  #entries: OutboxEntry[];
-  #link: OutboxLink | undefined;
-  principal: string | undefined;
-  #tokens: number;
+  readonly #state: { -readonly [Key in keyof OutboxState]: OutboxState[Key] };
   readonly #now: number;
-  readonly #limits: OutboxState['limits'];
   readonly #effects: OutboxEffect[] = [];
   #wakeAt = Infinity;
 
   constructor(before: OutboxState, now: number) {
+    const { link, tokens, tokensAt } = before;
+    const { burst, messagesPerSecond } = link?.limits ?? { burst: tokens, messagesPerSecond: 0 };
+    const refilled = Math.min(burst, tokens + ((now - tokensAt) / 1_000) * messagesPerSecond);
+    this.#state = { ...before, tokens: refilled, tokensAt: now };
     this.#now = now;
-    this.#limits = before.limits;
-    const { entries, link, principal, tokens, tokensAt } = before;
-    this.#entries = [...entries];
-    this.#link = link;
-    this.principal = principal;
-    this.#tokens = link
-      ? Math.min(link.limits.burst, tokens + ((now - tokensAt) / 1_000) * link.limits.messagesPerSecond)
-      : tokens;
   }
 
   take(event: OutboxEvent): OutboxTransition {
     this.#apply(event);
-    this.#expire();
-    if (this.#link) this.#send(this.#link);
-    for (const entry of [...this.#entries])
-      if (entry.offline === 'drop' && !entry.isInFlight)
-        this.#settle(entry, { error: wire('DROPPED', 'Not sent at once', true) });
+    this.#each((entry) => this.#expire(entry));
+    if (this.#state.link) this.#send(this.#state.link);
+    this.#each(({ offline, isInFlight }) =>
+      offline === 'drop' && !isInFlight ? fails('DROPPED', 'Not sent at once', true) : undefined,
+    );
     return {
-      state: {
-        entries: this.#entries,
-        link: this.#link,
-        principal: this.principal,
-        tokens: this.#tokens,
-        tokensAt: this.#now,
-        limits: this.#limits,
-      },
+      state: this.#state,
       effects: this.#effects,
       wakeAt: this.#wakeAt === Infinity ? undefined : this.#wakeAt,
     };
   }
 
   #apply(event: OutboxEvent): void {
+    const state = this.#state;
     switch (event.type) {
       case 'add':
         return this.#add(event.entry);
       case 'restore':
         // What was stored is older than what was added meanwhile.
-        this.#entries = [...event.entries, ...this.#entries];
+        state.entries = [...event.entries, ...state.entries];
         return;
       case 'identified':
-        return this.#identify(event.principal);
+        state.principal = event.principal;
+        return this.#each((entry) => identified(entry, event.principal));
       case 'opened':
-        this.#link = event.link;
-        this.#tokens = event.link.limits.burst;
+        state.link = event.link;
+        state.tokens = event.link.limits.burst;
         return;
       case 'lost':
-        this.#link = undefined;
-        return [...this.#entries].forEach((entry) => this.#loosen(entry));
+        state.link = undefined;
+        return this.#each(loosened);
       case 'ended':
-        this.#link = undefined;
-        for (const entry of [...this.#entries])
-          if (!isForeign(this, entry)) this.#settle(entry, { error: entry.attempt > 0 ? UNKNOWN : event.error });
-        return;
+        state.link = undefined;
+        return this.#each((entry) => (isForeign(state, entry) ? undefined : unsent(entry, { error: event.error })));
       case 'answered':
-        return this.#answered(event);
-      case 'aborted': {
-        const entry = this.#find(event.id);
-        if (entry) this.#settle(entry, { error: wire('ABORTED', 'ABORTED') });
-        return;
-      }
+        return this.#each((entry) =>
+          entry.id === event.id && entry.isInFlight ? this.#answered(entry, event) : undefined,
+        );
+      case 'aborted':
+        return this.#each(({ id }) => (id === event.id ? fails('ABORTED', 'ABORTED') : undefined));
       case 'spent':
-        this.#tokens -= 1;
+        state.tokens -= 1;
         return;
       case 'tick':
         return;
@@ -126,119 +111,121 @@ class Step {
   }
 
   #add(entry: OutboxEntry): void {
-    const { maxCount, maxBytes } = this.#limits;
-    const bytes = this.#entries.reduce((sum, one) => sum + one.bytes, entry.bytes);
-    this.#entries.push(entry.principal === undefined ? { ...entry, principal: this.principal } : entry);
-    if (!this.#link && entry.offline === 'reject') this.#settle(entry, { error: NOT_CONNECTED });
-    else if (this.#entries.length > maxCount || bytes > maxBytes)
-      this.#settle(entry, { error: wire('LIMIT_EXCEEDED', 'The outbox is full', true) });
+    const { entries, link, limits, principal } = this.#state;
+    this.#state.entries = [...entries, entry.principal === undefined ? { ...entry, principal } : entry];
+    const bytes = entries.reduce((sum, one) => sum + one.bytes, entry.bytes);
+    const isFull = entries.length >= limits.maxCount || bytes > limits.maxBytes;
+    this.#each(({ id }) => {
+      if (id !== entry.id) return undefined;
+      if (!link && entry.offline === 'reject') return { error: NOT_CONNECTED };
+      return isFull ? fails('LIMIT_EXCEEDED', 'The outbox is full', true) : undefined;
+    });
   }
 
-  /** If it is another user now, what waits is not theirs: it is not sent in their name. */
-  #identify(principal: string | undefined): void {
-    this.principal = principal;
-    for (const entry of [...this.#entries]) {
-      if (entry.isRestored || entry.principal === principal) continue;
-      if (entry.principal === undefined) this.#change(entry, { principal });
-      else if (entry.attempt > 0) this.#settle(entry, { error: UNKNOWN });
-      else this.#settle(entry, { error: wire('OTHER_PRINCIPAL', 'Another user is signed in') });
-    }
-  }
-
-  #loosen(entry: OutboxEntry): void {
-    const isWaiting = entry.offline === 'queue';
-    if (!entry.isInFlight) {
-      if (!isWaiting) this.#settle(entry, { error: entry.attempt > 0 ? UNKNOWN : NOT_CONNECTED });
-    } else if (entry.isRemembered && isWaiting) this.#change(entry, { isInFlight: false });
-    else this.#settle(entry, { error: UNKNOWN });
-  }
-
-  #answered({ id, error, answer }: Extract<OutboxEvent, { type: 'answered' }>): void {
-    const entry = this.#find(id);
-    if (!entry?.isInFlight) return;
+  #answered(entry: OutboxEntry, { error, answer }: Extract<OutboxEvent, { type: 'answered' }>): Verdict {
     const waitMs = error?.code === 'RATE_LIMITED' ? serverDelayMs(error.retryAfterMs) : undefined;
     // Refused before it happened, and we know when to ask again: what waits in a queue goes on waiting.
     if (waitMs !== undefined && entry.offline === 'queue' && this.#now + waitMs < entry.deadlineAt)
-      this.#change(entry, { isInFlight: false, notBefore: this.#now + Math.max(waitMs, MIN_PAUSE_MS) });
-    else this.#settle(entry, error ? { error } : { answer });
+      return { isInFlight: false, notBefore: this.#now + Math.max(waitMs, MIN_PAUSE_MS) };
+    return error ? { error } : { answer };
   }
 
-  #expire(): void {
-    for (const entry of [...this.#entries]) {
-      const resendUntil = this.#resendUntil(entry);
-      if (this.#now >= entry.deadlineAt) this.#settle(entry, { error: tooLate(entry) });
-      else if (this.#now > resendUntil) this.#settle(entry, { error: UNKNOWN });
-      else this.#wake(Math.min(entry.deadlineAt, resendUntil + 1));
+  #expire(entry: OutboxEntry): Verdict {
+    const { deadlineAt, attempt, isInFlight } = entry;
+    const resendUntil = this.#resendUntil(entry);
+    if (this.#now >= deadlineAt) {
+      if (attempt === 0) return fails('UNAVAILABLE', 'Not sent in time', true);
+      return isInFlight ? fails('TIMEOUT', 'The deadline passed', true) : UNKNOWN;
     }
+    if (this.#now > resendUntil) return UNKNOWN;
+    this.#wake(Math.min(deadlineAt, resendUntil + 1));
+    return undefined;
   }
 
   /** Infinity for what was never sent, and while an answer may still come. */
   #resendUntil({ attempt, isIdempotent, isInFlight, firstSentAt = 0, notBefore }: OutboxEntry): number {
     // Refused and asked to come back: it did not happen, so no memory of the server is needed.
     if (attempt === 0 || isInFlight || notBefore !== undefined) return Infinity;
-    const windowMs = this.#link ? this.#link.requestWindowMs * RESEND_SHARE : RESEND_WITHIN_MS;
+    const { link } = this.#state;
+    const windowMs = link ? link.requestWindowMs * RESEND_SHARE : RESEND_WITHIN_MS;
     // A clock that was set back says nothing about how long ago that was.
     if (!isIdempotent || windowMs <= 0 || firstSentAt > this.#now) return -Infinity;
     return firstSentAt + Math.min(RESEND_WITHIN_MS, windowMs);
   }
 
   /** In one pass: the first of each lane, as long as the server's limits allow. */
-  #send(link: OutboxLink): void {
-    const { maxPayloadBytes, messagesPerSecond } = link.limits;
-    // The server would end the connection for them, and again after each resend.
-    for (const entry of this.#entries.filter(({ bytes }) => bytes > maxPayloadBytes - FRAME_BYTES))
-      this.#settle(entry, { error: wire('LIMIT_EXCEEDED', 'Too large for the server') });
-    const busy = new Set<string>();
-    let inFlight = this.#entries.filter((entry) => entry.isInFlight).length;
-    for (const [index, entry] of this.#entries.entries()) {
-      if (isForeign(this, entry)) continue;
-      const isBlocked = entry.lane !== undefined && busy.has(entry.lane);
-      if (entry.lane !== undefined) busy.add(entry.lane);
-      if (entry.isInFlight || isBlocked || inFlight >= MAX_IN_FLIGHT) continue;
-      if (entry.notBefore !== undefined && this.#now < entry.notBefore) this.#wake(entry.notBefore);
-      else if (this.#tokens < 1) this.#wake(this.#now + Math.ceil(((1 - this.#tokens) / messagesPerSecond) * 1_000));
-      else {
-        inFlight += 1;
-        this.#transmit(index, entry, link);
-      }
-    }
+  #send({ limits: { maxPayloadBytes, messagesPerSecond }, requestWindowMs }: OutboxLink): void {
+    const state = this.#state;
+    // What has no lane is in one of its own.
+    const laneOf = ({ lane, id }: OutboxEntry): string => lane ?? id;
+    const busy = new Set(state.entries.filter(({ isInFlight }) => isInFlight).map(laneOf));
+    let inFlight = busy.size;
+    this.#each((entry) => {
+      // The server would end the connection for it, and again after each resend.
+      if (entry.bytes > maxPayloadBytes - FRAME_BYTES) return fails('LIMIT_EXCEEDED', 'Too large for the server');
+      const lane = laneOf(entry);
+      if (isForeign(state, entry) || busy.has(lane)) return undefined;
+      busy.add(lane);
+      const { notBefore = 0 } = entry;
+      if (inFlight >= MAX_IN_FLIGHT) return undefined;
+      if (this.#now < notBefore) return this.#wake(notBefore);
+      if (state.tokens < 1) return this.#wake(this.#now + Math.ceil(((1 - state.tokens) / messagesPerSecond) * 1_000));
+      inFlight += 1;
+      state.tokens -= 1;
+      return this.#transmit(entry, requestWindowMs > 0);
+    });
   }
 
-  #transmit(index: number, entry: OutboxEntry, link: OutboxLink): void {
-    const { notBefore, ...rest } = entry;
+  #transmit(entry: OutboxEntry, isServerRemembering: boolean): OutboxEntry {
+    const { notBefore } = entry;
     const sent: OutboxEntry = {
-      ...rest,
+      ...entry,
+      notBefore: undefined,
       isInFlight: true,
       attempt: entry.attempt + 1,
       // After a refusal its history begins anew.
       firstSentAt: notBefore === undefined ? (entry.firstSentAt ?? this.#now) : this.#now,
-      isRemembered: entry.isIdempotent && link.requestWindowMs > 0,
+      isRemembered: entry.isIdempotent && isServerRemembering,
     };
-    this.#tokens -= 1;
-    this.#entries[index] = sent;
     this.#effects.push({ type: 'send', entry: sent });
+    return sent;
   }
 
-  #find(id: string): OutboxEntry | undefined {
-    return this.#entries.find((entry) => entry.id === id);
+  /** What is settled is out of the list before anything else happens, so it is settled once. */
+  #each(decide: (entry: OutboxEntry) => Verdict): void {
+    this.#state.entries = this.#state.entries.flatMap((entry) => {
+      const verdict = decide(entry);
+      if (!verdict) return [entry];
+      if (!('error' in verdict || 'answer' in verdict)) return [{ ...entry, ...verdict }];
+      // Nobody here asked for another user's.
+      if (!isForeign(this.#state, entry)) this.#effects.push({ type: 'settle', entry, outcome: verdict });
+      return [];
+    });
   }
 
-  #change(entry: OutboxEntry, change: Partial<OutboxEntry>): void {
-    this.#entries = this.#entries.map((one) => (one.id === entry.id ? { ...one, ...change } : one));
-  }
-
-  #settle(entry: OutboxEntry, outcome: Outcome): void {
-    this.#entries = this.#entries.filter(({ id }) => id !== entry.id);
-    // Nobody here asked for another user's.
-    if (!isForeign(this, entry)) this.#effects.push({ type: 'settle', entry, outcome });
-  }
-
-  #wake(at: number): void {
+  #wake(at: number): undefined {
     this.#wakeAt = Math.min(this.#wakeAt, at);
   }
 }
 
-function tooLate(entry: OutboxEntry): WireError {
-  if (entry.attempt === 0) return wire('UNAVAILABLE', 'Not sent in time', true);
-  return entry.isInFlight ? wire('TIMEOUT', 'The deadline passed', true) : UNKNOWN;
+function fails(code: string, message: string, retryable?: boolean): Outcome {
+  return { error: wireError(code, message, retryable) };
+}
+
+/** If it is another user now, what waits is not theirs: it is not sent in their name. */
+function identified(entry: OutboxEntry, principal: string | undefined): Verdict {
+  if (entry.isRestored || entry.principal === principal) return undefined;
+  if (entry.principal === undefined) return { principal };
+  return unsent(entry, fails('OTHER_PRINCIPAL', 'Another user is signed in'));
+}
+
+function loosened(entry: OutboxEntry): Verdict {
+  const isWaiting = entry.offline === 'queue';
+  if (!entry.isInFlight) return isWaiting ? undefined : unsent(entry, { error: NOT_CONNECTED });
+  return entry.isRemembered && isWaiting ? { isInFlight: false } : UNKNOWN;
+}
+
+/** The outcome of what certainly did not happen; nobody knows that of what was sent before. */
+function unsent(entry: OutboxEntry, outcome: Outcome): Outcome {
+  return entry.attempt > 0 ? UNKNOWN : outcome;
 }

@@ -1,4 +1,4 @@
-import { RealtimeClientError, type ErrorLike } from './client-error.js';
+import { RealtimeClientError, errorOf, type ErrorLike } from './client-error.js';
 import { steadyNow } from './clock.js';
 import { Emitter, type Off } from './emitter.js';
 import type { Debug } from './debug.js';
@@ -73,12 +73,13 @@ interface Waiter {
 export class Outbox {
   #state: OutboxState;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #device: string;
   #end: ErrorLike | undefined;
   readonly #waiters = new Map<string, Waiter>();
   readonly #emitter = new Emitter();
   readonly #store: ReturnType<OutboxStore> | undefined;
   readonly #maxAgeMs: number;
+  /** @internal */
+  device: string;
   /** Resolves when what was stored is here. @internal */
   readonly ready: Promise<void>;
 
@@ -89,7 +90,7 @@ export class Outbox {
   ) {
     const { maxCount = 1_000, maxBytes = 1_048_576, maxAgeMs = DEFAULT_MAX_AGE_MS, store } = options;
     this.#maxAgeMs = maxAgeMs;
-    this.#device = options.device ?? randomId();
+    this.device = options.device ?? randomId();
     this.#state = emptyOutbox({ maxCount, maxBytes }, options.principal);
     const events = {
       restored: (stored: Stored, isFirst: boolean) => this.#restore(stored, isFirst),
@@ -119,29 +120,20 @@ export class Outbox {
   }
 
   /** @internal */
-  get device(): string {
-    return this.#device;
-  }
-
-  /** @internal */
   add(event: string, data: unknown, options: RequestOptions): Promise<unknown> {
     const { signal, offline = 'queue' } = options;
-    let entry: OutboxEntry;
-    try {
-      if (this.#end) throw RealtimeClientError.fromWire(this.#end);
-      if (signal?.aborted) throw new RealtimeClientError('ABORTED');
-      entry = this.#entryOf(event, data, options);
-    } catch (error) {
-      return refused(error, offline);
-    }
     const settled = new Promise<unknown>((resolve, reject) => {
+      // What is thrown here rejects.
+      if (this.#end) throw errorOf(this.#end);
+      if (signal?.aborted) throw new RealtimeClientError('ABORTED');
+      const entry = this.#entryOf(event, data, options);
       const abort = (): void => this.dispatch({ type: 'aborted', id: entry.id });
       signal?.addEventListener('abort', abort);
       this.#waiters.set(entry.id, { resolve, reject, release: () => signal?.removeEventListener('abort', abort) });
+      this.dispatch({ type: 'add', entry });
+      if (offline === 'queue') this.deps.wake();
     });
     if (offline === 'drop') settled.catch(() => undefined);
-    this.dispatch({ type: 'add', entry });
-    if (offline === 'queue') this.deps.wake();
     return settled;
   }
 
@@ -199,7 +191,7 @@ export class Outbox {
   }
 
   #settle(entry: OutboxEntry, outcome: Outcome): void {
-    const error = 'error' in outcome ? RealtimeClientError.fromWire(outcome.error) : undefined;
+    const error = 'error' in outcome ? errorOf(outcome.error) : undefined;
     const waiter = this.#waiters.get(entry.id);
     this.#waiters.delete(entry.id);
     waiter?.release();
@@ -211,14 +203,14 @@ export class Outbox {
   #save(): void {
     // Nobody's are not stored: a reload could not tell whose they are.
     const entries = this.#state.entries.filter(({ isKept, principal }) => isKept && principal !== undefined);
-    this.#store?.save({ device: this.#device, entries });
+    this.#store?.save({ device: this.device, entries });
   }
 
   #restore({ device, entries }: Stored, isFirst: boolean): void {
     // Requests that were sent are known to the server under the device that sent them.
     const isMine = isFirst && this.options.device === undefined;
-    if (isMine) this.#device = device;
-    const mine = entries.map((entry) => (device === this.#device ? entry : { ...entry, isIdempotent: false }));
+    if (isMine) this.device = device;
+    const mine = entries.map((entry) => (device === this.device ? entry : { ...entry, isIdempotent: false }));
     this.dispatch({ type: 'restore', entries: mine });
     if (this.pending.length > 0) this.deps.wake();
   }
@@ -226,13 +218,4 @@ export class Outbox {
 
 function shown({ id, event, data, isInFlight = false, isRestored = false }: OutboxEntry): PendingRequest {
   return { id, event, data, isInFlight, isRestored };
-}
-
-/** Of what JSON cannot say, too. `drop` needs no `catch`. */
-function refused(error: unknown, offline: OfflinePolicy): Promise<never> {
-  const { message } = error as Error;
-  const known = error instanceof RealtimeClientError ? error : new RealtimeClientError('BAD_REQUEST', message);
-  const rejected = Promise.reject(known);
-  if (offline === 'drop') rejected.catch(() => undefined);
-  return rejected;
 }

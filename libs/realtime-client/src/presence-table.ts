@@ -12,8 +12,7 @@ export interface PresenceTable {
 export const EMPTY: PresenceTable = { epoch: '', version: 0, count: 0, users: new Map() };
 
 export function fromSnapshot(snapshot: PresenceState): PresenceTable {
-  const users = snapshot.users && new Map(snapshot.users.map((user) => [user.id, user]));
-  return { epoch: snapshot.epoch, version: snapshot.version, count: snapshot.count, users };
+  return { ...snapshot, users: snapshot.users && new Map(snapshot.users.map((user) => [user.id, user])) };
 }
 
 /**
@@ -32,6 +31,10 @@ export function merge(table: PresenceTable, diff: PresenceDiff | PresenceCount):
   return { epoch: diff.epoch, version: diff.to, count: users.size, users };
 }
 
+export function usersOf({ users }: PresenceTable): PresenceUser[] {
+  return [...(users?.values() ?? [])];
+}
+
 export interface Difference {
   readonly joined: PresenceUser[];
   readonly left: PresenceUser[];
@@ -40,13 +43,11 @@ export interface Difference {
 
 /** Who came, who left and who changed between two tables. */
 export function difference(before: PresenceTable, after: PresenceTable): Difference {
-  const [was, is] = [before.users ?? new Map<string, PresenceUser>(), after.users ?? new Map<string, PresenceUser>()];
+  const here = usersOf(after);
+  const isNew = ({ id }: PresenceUser): boolean => !before.users?.has(id);
   return {
-    joined: [...is.values()].filter((user) => !was.has(user.id)),
-    left: [...was.values()].filter((user) => !is.has(user.id)),
-    updated: [...is.values()].filter((user) => {
-      const old = was.get(user.id);
-      return old !== undefined && old !== user && JSON.stringify(old) !== JSON.stringify(user);
-    }),
+    joined: here.filter(isNew),
+    left: usersOf(before).filter(({ id }) => !after.users?.has(id)),
+    updated: here.filter((user) => !isNew(user) && JSON.stringify(user) !== JSON.stringify(before.users?.get(user.id))),
   };
 }

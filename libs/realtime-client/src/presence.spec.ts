@@ -1,5 +1,6 @@
 import type { PresenceDiff, PresenceUser } from 'nestjs-realtime-protocol';
-import { RoomPresence } from './presence.js';
+import { presenceOf, type RoomPresence } from './presence.js';
+import type { RoomPhase } from './room.js';
 
 const user = (id: string): PresenceUser => ({ id, devices: [{ device: 'd' }] });
 const diff = (from: number, to: number, change: Partial<PresenceDiff>): PresenceDiff => ({
@@ -11,12 +12,18 @@ const diff = (from: number, to: number, change: Partial<PresenceDiff>): Presence
 });
 
 /** The server's side: answers every question with what `answers` holds next. */
-function presenceOf(answers: unknown[] = []) {
+function serving(answers: unknown[] = [], phase: RoomPhase = 'joining') {
   const asked: unknown[] = [];
-  const presence = new RoomPresence('chat/42', (_event, data) => {
-    asked.push(data);
-    const answer = answers.shift();
-    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+  const presence = presenceOf({
+    name: 'chat/42',
+    phase,
+    meta: undefined,
+    observer: undefined,
+    ask: (_event, data) => {
+      asked.push(data);
+      const answer = answers.shift();
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+    },
   });
   const changes: { ids: string[]; joined: string[]; left: readonly string[] }[] = [];
   presence.on('change', (users, { joined, left }) =>
@@ -26,7 +33,7 @@ function presenceOf(answers: unknown[] = []) {
     new Promise((resolve) => {
       const off = presence.on('change', () => resolve(off()));
     });
-  presence.reset({ epoch: 'e', version: 3, count: 1, users: [user('ada')] });
+  if (phase === 'joining') presence.reset({ epoch: 'e', version: 3, count: 1, users: [user('ada')] });
   return { presence, asked, changes, nextChange };
 }
 
@@ -34,7 +41,7 @@ const ids = (presence: RoomPresence): string[] => presence.users.map(({ id }) =>
 
 describe('when diffs follow on each other', () => {
   it('tells who came and who left', () => {
-    const { presence, changes } = presenceOf();
+    const { presence, changes } = serving();
     presence.apply(diff(3, 4, { join: [user('bob')] }));
     presence.apply(diff(4, 6, { leave: ['ada'] }));
     expect(changes.slice(1)).toEqual([
@@ -45,14 +52,14 @@ describe('when diffs follow on each other', () => {
   });
 
   it('begins an empty room with its first epoch', () => {
-    const { presence, asked } = presenceOf();
+    const { presence, asked } = serving();
     presence.reset({ epoch: '', version: 0, count: 0, users: [] });
     presence.apply(diff(0, 1, { join: [user('ada')] }));
     expect([ids(presence), asked.length]).toEqual([['ada'], 0]);
   });
 
   it('ignores one that it has seen already', () => {
-    const { presence, asked, changes } = presenceOf();
+    const { presence, asked, changes } = serving();
     presence.apply(diff(1, 3, { leave: ['ada'] }));
     expect(ids(presence)).toEqual(['ada']);
     expect([changes.length, asked.length]).toEqual([1, 0]);
@@ -65,7 +72,7 @@ describe('when a diff does not follow on', () => {
     ['overlaps', diff(2, 5, {})],
     ['is of another epoch', diff(3, 4, { epoch: 'f' })],
   ])('asks the server once if it %s', async (_, odd) => {
-    const { presence, asked, nextChange } = presenceOf([{ epoch: 'f', version: 9, users: [user('bob')] }]);
+    const { presence, asked, nextChange } = serving([{ epoch: 'f', version: 9, users: [user('bob')] }]);
     presence.apply(odd);
     presence.apply(diff(6, 7, {}));
     await nextChange();
@@ -74,7 +81,7 @@ describe('when a diff does not follow on', () => {
   });
 
   it('applies afterwards what arrived while it asked', async () => {
-    const { presence, nextChange } = presenceOf([{ epoch: 'e', version: 8, users: [user('bob')] }]);
+    const { presence, nextChange } = serving([{ epoch: 'e', version: 8, users: [user('bob')] }]);
     presence.apply(diff(6, 7, {}));
     presence.apply(diff(8, 9, { join: [user('cyd')] }));
     await nextChange();
@@ -86,7 +93,7 @@ describe('when a diff does not follow on', () => {
       { epoch: 'e', version: 8, users: [user('bob')], next: 'p2' },
       { epoch: 'e', version: 8, users: [user('cyd')] },
     ];
-    const { presence, asked, nextChange } = presenceOf(pages);
+    const { presence, asked, nextChange } = serving(pages);
     presence.apply(diff(6, 7, {}));
     await nextChange();
     expect(ids(presence)).toEqual(['bob', 'cyd']);
@@ -94,7 +101,7 @@ describe('when a diff does not follow on', () => {
   });
 
   it('asks again with the next diff after the server could not answer', async () => {
-    const { presence, asked, nextChange } = presenceOf([
+    const { presence, asked, nextChange } = serving([
       new Error('away'),
       { epoch: 'e', version: 9, users: [user('bob')] },
     ]);
@@ -111,16 +118,24 @@ describe('when a diff does not follow on', () => {
 
 describe('when the room is too large to list', () => {
   it('counts', () => {
-    const { presence } = presenceOf();
+    const { presence } = serving();
     presence.apply({ room: 'chat/42', count: 1_234 });
     expect([presence.count, ids(presence)]).toEqual([1_234, []]);
   });
 
   it('lists again when the room shrinks', async () => {
-    const { presence, nextChange } = presenceOf([{ epoch: 'e', version: 9, users: [user('bob')] }]);
+    const { presence, nextChange } = serving([{ epoch: 'e', version: 9, users: [user('bob')] }]);
     presence.apply({ room: 'chat/42', count: 1_234 });
     presence.apply(diff(8, 9, { leave: ['x'] }));
     await nextChange();
     expect(ids(presence)).toEqual(['bob']);
+  });
+});
+
+describe('when nobody cared who is there until the room was joined', () => {
+  it('asks the server', async () => {
+    const { presence, asked, nextChange } = serving([{ epoch: 'e', version: 9, users: [user('bob')] }], 'joined');
+    await nextChange();
+    expect([ids(presence), asked]).toEqual([['bob'], [{ room: 'chat/42' }]]);
   });
 });

@@ -6,10 +6,34 @@ import {
   type PresenceUser,
 } from 'nestjs-realtime-protocol';
 import { Emitter, type Off } from './emitter.js';
-import { EMPTY, difference, fromSnapshot, merge } from './presence-table.js';
+import type { RoomPhase } from './room.js';
+import { EMPTY, difference, fromSnapshot, merge, usersOf } from './presence-table.js';
 
-/** How the room asks the server; rejects with `RealtimeClientError`. */
-export type Ask = (event: string, data: unknown) => Promise<unknown>;
+/** What a room is for its presence. */
+export interface PresenceRoom {
+  readonly name: string;
+  readonly phase: RoomPhase;
+  /** @internal What the others see of this device. */
+  meta: unknown;
+  /** @internal Told of every snapshot and every diff. */
+  observer: RoomObserver | undefined;
+  /** @internal Rejects with `RealtimeClientError`. */
+  ask(event: string, data: unknown): Promise<unknown>;
+}
+
+export interface RoomObserver {
+  reset(snapshot: PresenceState | undefined): void;
+  apply(diff: PresenceDiff | PresenceCount): void;
+}
+
+/**
+ * Who is in a room: the same object for the same room. Best before `room.join()`; later it asks the server for what the
+ * join had told already. A function of its own, so that an app that does not show who is there does not load it.
+ */
+export function presenceOf(room: PresenceRoom): RoomPresence {
+  if (room.observer instanceof RoomPresence) return room.observer;
+  return (room.observer = new RoomPresence(room));
+}
 
 export interface PresenceChanges {
   readonly joined: readonly PresenceUser[];
@@ -22,21 +46,20 @@ export interface PresenceChanges {
 type Page = Omit<PresenceState, 'count'> & { count?: number; next?: string };
 
 /** Who is in a room. While the connection is lost it keeps what it knew; the next join replaces it. */
-export class RoomPresence {
+export class RoomPresence implements RoomObserver {
   #table = EMPTY;
   /** Diffs that arrived while the server was being asked; undefined: nobody is asking. */
   #waiting: (PresenceDiff | PresenceCount)[] | undefined;
   readonly #emitter = new Emitter();
 
-  constructor(
-    private readonly room: string,
-    private readonly ask: Ask,
-    private readonly updateMeta: (meta: unknown) => Promise<void> = () => Promise.resolve(),
-  ) {}
+  /** By `presenceOf()`. */
+  constructor(private readonly room: PresenceRoom) {
+    if (room.phase === 'joined') void this.#askAgain();
+  }
 
   /** One entry for a user, however many devices. Empty in a room that is too large to list: see `count`. */
   get users(): readonly PresenceUser[] {
-    return [...(this.#table.users?.values() ?? [])];
+    return usersOf(this.#table);
   }
 
   get count(): number {
@@ -63,8 +86,11 @@ export class RoomPresence {
    * @throws RealtimeClientError the server's refusal, or `UNKNOWN` when the connection ended before its answer; the next
    * join carries it in any case.
    */
-  update(meta: unknown): Promise<void> {
-    return this.updateMeta(meta);
+  async update(meta: unknown): Promise<void> {
+    const { room } = this;
+    // Remembered for the next join; told at once where the room is joined.
+    room.meta = meta;
+    if (room.phase === 'joined') await room.ask(CLIENT_EVENTS.meta, { room: room.name, meta });
   }
 
   /** @internal */
@@ -104,15 +130,15 @@ export class RoomPresence {
     let first: Page | undefined;
     let cursor: string | undefined;
     do {
-      const request = { room: this.room, cursor };
-      const page = (await this.ask(CLIENT_EVENTS.presence, request)) as Page;
+      const request = { room: this.room.name, cursor };
+      const page = (await this.room.ask(CLIENT_EVENTS.presence, request)) as Page;
       first ??= page;
-      if (!page.users) return { epoch: page.epoch, version: page.version, count: page.count ?? this.count };
+      if (!page.users) return { ...page, count: page.count ?? this.count };
       users.push(...page.users);
       cursor = page.next;
     } while (cursor !== undefined);
     // The first page's version: what changed while the others were read comes again as a diff.
-    return { epoch: first.epoch, version: first.version, count: users.length, users };
+    return { ...first, count: users.length, users };
   }
 
   #set(next: typeof EMPTY): void {

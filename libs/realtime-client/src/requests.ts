@@ -1,5 +1,5 @@
 import { isErrorAck } from 'nestjs-realtime-protocol';
-import { RealtimeClientError } from './client-error.js';
+import { NOT_CONNECTED, NO_ANSWER, RealtimeClientError, errorOf, wireError } from './client-error.js';
 import type { ConnectionState } from './connection-state.js';
 import type { Connection } from './connection.js';
 
@@ -19,17 +19,15 @@ export class Requests {
   }
 
   async ask(event: string, data: unknown, timeoutMs = 10_000): Promise<unknown> {
-    if (!this.isConnected) throw new RealtimeClientError('UNAVAILABLE', 'Not connected', { retryable: true });
+    if (!this.isConnected) throw errorOf(NOT_CONNECTED);
     this.spent();
     let answer: unknown;
     try {
       answer = await this.connection.socket.timeout(timeoutMs).emitWithAck(event, data);
     } catch {
-      throw new RealtimeClientError(this.isConnected ? 'TIMEOUT' : 'UNKNOWN', 'No answer in time', {
-        retryable: this.isConnected,
-      });
+      throw errorOf(this.isConnected ? NO_ANSWER : wireError('UNKNOWN', NO_ANSWER.message));
     }
-    if (isErrorAck(answer)) throw RealtimeClientError.fromWire(answer.error);
+    if (isErrorAck(answer)) throw errorOf(answer.error);
     return answer;
   }
 }
@@ -37,6 +35,6 @@ export class Requests {
 /** Why nothing more will happen until `connect()`; undefined while the client lives. */
 export function endOf(state: ConnectionState): RealtimeClientError | undefined {
   if (state.status === 'closed') return new RealtimeClientError('CLOSED', 'The client was closed');
-  if (state.status === 'failed' && state.error) return RealtimeClientError.fromWire(state.error);
+  if (state.status === 'failed' && state.error) return errorOf(state.error);
   return undefined;
 }

@@ -13,7 +13,7 @@ import { RealtimeClientError, readRefusal } from './client-error.js';
 import type { RoomEventData, RoomEventName, RoomState } from './contract.js';
 import { Emitter, type Off } from './emitter.js';
 import type { RequestOptions } from './outbox.js';
-import { RoomPresence } from './presence.js';
+import type { RoomObserver } from './presence.js';
 
 /** What a room needs of its client. */
 export interface RoomLink {
@@ -40,9 +40,11 @@ export interface RoomChange {
 
 /** One room of one client. Joined once, it joins again by itself after every reconnect, until `leave()`. */
 export class RealtimeRoom<Contract = unknown, Name extends string = string> {
-  readonly presence: RoomPresence;
   #phase: RoomPhase = 'left';
-  #meta: unknown;
+  /** @internal */
+  meta: unknown;
+  /** @internal See `presenceOf()`. */
+  observer: RoomObserver | undefined;
   /** What the server asked for with its last refusal. @internal */
   retryAfterMs: number | undefined;
   #waiting: { resolve: (state: unknown) => void; reject: (error: RealtimeClientError) => void }[] = [];
@@ -52,13 +54,7 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
   constructor(
     readonly name: Name,
     private readonly link: RoomLink,
-  ) {
-    this.presence = new RoomPresence(
-      name,
-      (event, data) => link.ask(event, data),
-      (meta) => this.#updateMeta(meta),
-    );
-  }
+  ) {}
 
   get phase(): RoomPhase {
     return this.#phase;
@@ -69,7 +65,7 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
    * @throws RealtimeClientError the refusal, `CLOSED`, or why the client has failed. After a refusal nothing is retried.
    */
   join(options: JoinOptions = {}): Promise<RoomState<Contract, Name>> {
-    if ('meta' in options) this.#meta = options.meta;
+    if ('meta' in options) this.meta = options.meta;
     const joined = new Promise<unknown>((resolve, reject) => this.#waiting.push({ resolve, reject }));
     this.#enter('joining');
     this.link.join(this.name);
@@ -80,7 +76,7 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
   async leave(): Promise<void> {
     const wasJoined = this.#phase === 'joined';
     this.#end(new RealtimeClientError('CLOSED', 'The room was left'), undefined);
-    if (wasJoined && this.link.isConnected) await this.link.ask(CLIENT_EVENTS.leave, { room: this.name });
+    if (wasJoined && this.link.isConnected) await this.ask(CLIENT_EVENTS.leave, { room: this.name });
   }
 
   /** What is published or emitted to this room. */
@@ -109,9 +105,14 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
     return this.#changes.on('change', listener);
   }
 
+  /** @internal */
+  ask(event: string, data: unknown): Promise<unknown> {
+    return this.link.ask(event, data);
+  }
+
   /** @internal What stands for this room in `realtime:join`. */
   toJoinRequest(): JoinRequest {
-    return { room: this.name, meta: this.#meta };
+    return { room: this.name, meta: this.meta };
   }
 
   /** @internal */
@@ -125,7 +126,7 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
       return 'settled';
     }
     const reply = result as JoinReply;
-    this.presence.reset(reply.presence);
+    this.observer?.reset(reply.presence);
     this.#enter('joined');
     for (const waiter of this.#waiting.splice(0)) waiter.resolve(reply.state);
     return 'settled';
@@ -149,7 +150,7 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
 
   /** @internal */
   deliverPresence(diff: PresenceDiff | PresenceCount): void {
-    if (this.#phase === 'joined') this.presence.apply(diff);
+    if (this.#phase === 'joined') this.observer?.apply(diff);
   }
 
   /** @internal */
@@ -159,15 +160,9 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
     this.#end(error, error);
   }
 
-  /** Remembered for the next join; told at once where the room is joined. */
-  async #updateMeta(meta: unknown): Promise<void> {
-    this.#meta = meta;
-    if (this.#phase === 'joined') await this.link.ask(CLIENT_EVENTS.meta, { room: this.name, meta });
-  }
-
   #end(rejection: RealtimeClientError, shown: RealtimeClientError | undefined): void {
     this.#enter('left', shown);
-    this.presence.reset(undefined);
+    this.observer?.reset(undefined);
     for (const waiter of this.#waiting.splice(0)) waiter.reject(rejection);
   }
 
