@@ -32,7 +32,7 @@ export class RoomParts {
     const { registry, policies } = this;
     const broadcast = new RoomBroadcast(registry, sockets, metrics);
     this.hosted = new HostedRooms({
-      ...{ bus, clock, metrics, nodeId, sockets: broadcast, lingerMs: options.rooms.lingerMs },
+      ...{ bus, clock, metrics, nodeId, broadcast, lingerMs: options.rooms.lingerMs },
       hasMembers: (room) => registry.has(room),
       createPresence: (room) => this.createPresence(room),
     });
@@ -47,7 +47,7 @@ export class RoomParts {
     });
     const queries = new MemberQueries({ registry, policies, store, requests });
     this.manager = new RoomManager({
-      ...{ bus, commands, publications, sockets: broadcast, registry, metrics, nodeId },
+      ...{ bus, commands, publications, broadcast, registry, metrics, nodeId },
       ...{ requests, membership: this.membership, hosted, queries },
     });
     this.positions = new PositionCheck({ store, hosted, presence, onError: note });

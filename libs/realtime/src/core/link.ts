@@ -1,5 +1,14 @@
 import type { ConnectionId, TransportId } from './ids.js';
 
+/** An event that was encoded before: sockets put the beginning of their packet before it, and parse nothing. */
+export interface EncodedEvent {
+  /** JSON array of the name and the arguments, with Socket.IO's placeholders for binary ones. */
+  readonly json: string;
+  readonly attachments: readonly Uint8Array[];
+  /** Name and arguments, decoded when somebody looks. */
+  readonly content: readonly unknown[];
+}
+
 /** One Socket.IO socket as the rest of the library sees it; `socketio/` implements it. */
 export interface Link {
   readonly id: ConnectionId;
@@ -7,6 +16,7 @@ export interface Link {
   readonly namespace: string;
   readonly isOpen: boolean;
   emit(event: string, ...args: unknown[]): void;
+  send(event: EncodedEvent, options?: { readonly volatile?: boolean | undefined }): void;
   /** Lets room broadcasts on this node reach the socket, or not any more; synchronous. */
   joinRoom(room: string): void;
   leaveRoom(room: string): void;
@@ -20,11 +30,13 @@ export interface BroadcastOptions {
   /** Connections that do not get it. */
   readonly except?: readonly string[] | undefined;
   /** May be dropped for a client that is not ready to receive. */
-  readonly isVolatile?: boolean | undefined;
+  readonly volatile?: boolean | undefined;
 }
 
 /** All sockets of this node, whatever their server or namespace. */
 export interface LocalSockets {
   /** Encodes once for each namespace that has members of the room here, not at all if none has. Returns nothing: at most once. */
   broadcast(room: string, event: string, args: readonly unknown[], options?: BroadcastOptions): void;
+  /** The same with an event that is encoded: frames it once for each namespace. */
+  send(room: string, event: EncodedEvent, options?: BroadcastOptions): void;
 }

@@ -1,13 +1,13 @@
 import { roomChannel, type ClusterBus } from '../cluster/cluster-bus.js';
 import type { Cancel, Clock } from '../core/clock.js';
-import type { LocalSockets } from '../core/link.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import type { HostedPresence } from '../presence/hosted-presence.js';
+import type { RoomBroadcast } from './room-broadcast.js';
 import { decodeRoomMessage } from './room-message.js';
 
 export interface HostedRoomsDeps {
   readonly bus: ClusterBus;
-  readonly sockets: LocalSockets;
+  readonly broadcast: Pick<RoomBroadcast, 'deliver'>;
   readonly clock: Clock;
   readonly metrics: RealtimeMetrics;
   readonly nodeId: string;
@@ -122,12 +122,9 @@ export class HostedRooms {
   private onPayload(entry: Entry, payload: string): void {
     if (payload.startsWith('p')) return entry.presence?.onChange(payload.slice(1));
     const message = payload.startsWith('m') ? decodeRoomMessage(payload) : undefined;
-    if (!message || message.meta.room !== entry.name) return this.deps.metrics.dropped('malformed-room-message');
-    if (message.deliveredBy === this.deps.nodeId) return;
-    this.deps.sockets.broadcast(entry.name, message.event, [message.data, message.meta], {
-      except: message.exclude,
-      isVolatile: message.isVolatile,
-    });
+    if (!message) return this.deps.metrics.dropped('malformed-room-message');
+    if (message.header.n === this.deps.nodeId) return;
+    this.deps.broadcast.deliver(entry.name, message);
   }
 
   /** The bus is back: it has its own subscriptions again; rooms that failed to subscribe try once more, tables look for holes. */

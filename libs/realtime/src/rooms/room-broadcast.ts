@@ -1,33 +1,35 @@
 import type { BroadcastOptions, LocalSockets } from '../core/link.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
+import type { RoomMember } from './room-member.js';
+import { toEvent, type RoomMessage } from './room-message.js';
 import type { RoomRegistry } from './room-registry.js';
-
-/** The rooms that belong to one user each; see `userRoom()`. */
-const USER_ROOMS = 'user/';
-
-export function isUserRoom(room: string): boolean {
-  return room.startsWith(USER_ROOMS);
-}
+import { isUserRoom } from './user-rooms.js';
 
 /**
  * Local delivery. A user's own room has a handful of members and is known to our registry alone: an app that looks at
  * `client.rooms`, or emits to each of them, must not meet a room that it did not join. All others are Socket.IO rooms, too.
+ * Invariant: a message is framed at most once for each namespace, and not at all for a room without members here.
  */
-export class RoomBroadcast implements LocalSockets {
+export class RoomBroadcast {
   constructor(
     private readonly registry: RoomRegistry,
     private readonly sockets: LocalSockets,
     private readonly metrics: Pick<RealtimeMetrics, 'fannedOut' | 'messagesOut'>,
   ) {}
 
-  broadcast(room: string, event: string, args: readonly unknown[], options: BroadcastOptions = {}): void {
+  /** To all members here but those that the message excludes by their connection. At most once. */
+  deliver(room: string, message: RoomMessage): void {
     const members = this.registry.members(room);
     if (members.size === 0) return;
     this.metrics.fannedOut(members.size);
     this.metrics.messagesOut(members.size);
-    if (!isUserRoom(room)) return this.sockets.broadcast(room, event, args, options);
-    for (const { link } of members) {
-      if (!options.except?.includes(link.id)) link.emit(event, ...args);
-    }
+    const options = { except: message.header.x, volatile: message.header.v === 1 };
+    if (isUserRoom(room)) sendToEach(members, message, options);
+    else this.sockets.send(room, toEvent(message), options);
   }
+}
+
+function sendToEach(members: Iterable<RoomMember>, message: RoomMessage, { except, volatile }: BroadcastOptions): void {
+  const event = toEvent(message);
+  for (const { link } of members) if (!except?.includes(link.id)) link.send(event, { volatile });
 }

@@ -3,16 +3,16 @@ import { roomChannel, type ClusterBus } from '../cluster/cluster-bus.js';
 import type { ClusterRequests } from '../cluster/cluster-requests.js';
 import type { CommandLog } from '../cluster/command-log.js';
 import { randomId } from '../core/ids.js';
-import type { LocalSockets } from '../core/link.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { PublicationStore } from '../requests/publication-store.js';
 import { nextPublicationId } from '../requests/request-scope.js';
 import type { HostedRooms } from './hosted-rooms.js';
 import type { MemberQueries, RoomConnectionsPage } from './member-queries.js';
+import type { RoomBroadcast } from './room-broadcast.js';
 import type { RoomMember } from './room-member.js';
 import type { RoomMembership } from './room-membership.js';
-import { encodeRoomMessage, isDeliverable } from './room-message.js';
+import { decodeRoomMessage, encodeRoomMessage, isDeliverable, toPayload } from './room-message.js';
 import type { RoomRegistry } from './room-registry.js';
 
 /** Anything with a Socket.IO socket's id: the socket that Nest hands to a gateway. */
@@ -29,7 +29,7 @@ export interface PublishOptions {
   /** Connections (socket ids) that do not get it. */
   readonly exclude?: string | readonly string[] | undefined;
   /** May be dropped for clients that are not ready to receive. Default false. */
-  readonly isVolatile?: boolean | undefined;
+  readonly volatile?: boolean | undefined;
 }
 
 export interface RoomManagerDeps {
@@ -37,7 +37,7 @@ export interface RoomManagerDeps {
   readonly requests: ClusterRequests;
   readonly commands: CommandLog;
   readonly publications: PublicationStore;
-  readonly sockets: LocalSockets;
+  readonly broadcast: RoomBroadcast;
   readonly registry: RoomRegistry;
   readonly membership: RoomMembership;
   readonly hosted: HostedRooms;
@@ -167,10 +167,8 @@ export class RoomManager {
   ): void {
     for (const room of checkRooms(rooms)) {
       const payload = encode({ room, event, data, options, deliveredBy: this.deps.nodeId });
-      const exclude = toList(options.exclude);
-      if (this.deps.registry.has(room)) {
-        this.deps.sockets.broadcast(room, event, [data, { room }], { except: exclude, isVolatile: options.isVolatile });
-      }
+      const message = decodeRoomMessage(payload);
+      if (message) this.deps.broadcast.deliver(room, message);
       this.deps.bus.publish(roomChannel(room), payload).catch(() => this.deps.metrics.dropped('emit'));
     }
   }
@@ -233,16 +231,14 @@ function encode(message: {
       'BAD_REQUEST',
       `this event name is reserved: choose one that does not start with 'realtime:' and is none of Socket.IO's own`,
     );
-  const meta = id === undefined ? { room } : { room, id };
+  const x = toList(options.exclude);
+  const header = {
+    ...(x && { x }),
+    ...(options.volatile === true && { v: 1 as const }),
+    ...(deliveredBy && { n: deliveredBy }),
+  };
   try {
-    return encodeRoomMessage({
-      event,
-      data,
-      meta,
-      exclude: toList(options.exclude),
-      isVolatile: options.isVolatile,
-      deliveredBy,
-    });
+    return toPayload(encodeRoomMessage({ room, event, data, id, header }));
   } catch (cause) {
     throw new RealtimeError('BAD_REQUEST', 'data must be JSON', { cause });
   }

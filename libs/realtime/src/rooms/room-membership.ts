@@ -6,8 +6,8 @@ import type { HostedRooms } from './hosted-rooms.js';
 import { checkClientRoom, enterTracked, isTracked } from './room-entry.js';
 import type { RoomMember } from './room-member.js';
 import { askToJoin, type PolicyMatch, type RoomPolicies } from './room-policies.js';
-import { isUserRoom } from './room-broadcast.js';
 import type { RoomRegistry } from './room-registry.js';
+import { isUserRoom } from './user-rooms.js';
 
 export interface RoomMembershipDeps {
   readonly registry: RoomRegistry;

@@ -1,4 +1,6 @@
 import { RealtimeError } from '../core/realtime-error.js';
+import type { Retention } from '../history/room-log.js';
+import { isUserRoom } from './user-rooms.js';
 import { compareSpecificity, compilePattern, matchPattern, type RoomPattern } from './room-pattern.js';
 import {
   ROOM_POLICY_METADATA,
@@ -8,6 +10,10 @@ import {
   type RoomContext,
   type RoomPolicyOptions,
 } from './room-policy.js';
+
+/** Most publications that a room keeps: one read returns a tenth of them. */
+const MAX_HISTORY_SIZE = 10_000;
+const MIN_HISTORY_TTL_MS = 1_000;
 
 export interface DeclaredPolicy {
   readonly pattern: string;
@@ -26,7 +32,10 @@ export interface PolicyMatch {
 export class RoomPolicies {
   private policies: readonly { pattern: RoomPattern; declared: DeclaredPolicy }[] = [];
 
-  /** @throws Error listing every problem: bad pattern, two equal ones, `history`, a class without `canJoin`. */
+  /** @param userHistory What users' own rooms keep; they have no policy. */
+  constructor(private readonly userHistory?: Retention | undefined) {}
+
+  /** @throws Error listing every problem: bad pattern, two equal ones, bad numbers, a class without `canJoin`. */
   load(declared: readonly DeclaredPolicy[]): void {
     const problems: string[] = [];
     const compiled = declared.flatMap((policy) => {
@@ -62,6 +71,11 @@ export class RoomPolicies {
     }
     return undefined;
   }
+
+  /** What the room keeps of its publications; undefined: nothing. */
+  retentionOf(room: string): Retention | undefined {
+    return isUserRoom(room) ? this.userHistory : this.match(room)?.declared.options.history;
+  }
 }
 
 /** Asks the policy; a refusal throws its code, a policy that throws is a bug and surfaces as it is. */
@@ -81,17 +95,31 @@ export function readPolicyMetadata(type: object): { pattern: string; options: Ro
 function checkPolicy({ name, options, policy, pattern }: DeclaredPolicy): string[] {
   const problems: string[] = [];
   if (typeof policy.canJoin !== 'function') problems.push(`${name} has no canJoin(): nobody could join '${pattern}'`);
-  if (options.history !== undefined) {
-    problems.push(
-      `@RoomPolicy('${pattern}', { history }) on ${name}: rooms with history are not available yet, remove it`,
-    );
-  }
+  const where = `@RoomPolicy('${pattern}') on ${name}`;
+  if (options.history !== undefined) problems.push(...checkRetention(options.history, `${where}: history`));
   const { maxMembers } = options;
   if (maxMembers !== undefined && (!Number.isInteger(maxMembers) || maxMembers < 0)) {
-    problems.push(`@RoomPolicy('${pattern}') on ${name}: maxMembers must be a whole number, 0 for no limit`);
+    problems.push(`${where}: maxMembers must be a whole number, 0 for no limit`);
   }
   if (options.namespaces?.some((namespace) => !namespace.startsWith('/'))) {
-    problems.push(`@RoomPolicy('${pattern}') on ${name}: namespaces start with '/', as in '/chat'`);
+    problems.push(`${where}: namespaces start with '/', as in '/chat'`);
   }
   return problems;
+}
+
+/** Problems of a `history` option, each naming the field and what it may be. */
+export function checkRetention(value: unknown, where: string): string[] {
+  const { size, ttlMs } = (value ?? {}) as { readonly [K in keyof Retention]?: unknown };
+  const problems: string[] = [];
+  if (!isWhole(size, 1, MAX_HISTORY_SIZE))
+    problems.push(
+      `${where}.size: must be a whole number of 1 to ${MAX_HISTORY_SIZE} publications; leave history out for none`,
+    );
+  if (!isWhole(ttlMs, MIN_HISTORY_TTL_MS, Number.MAX_SAFE_INTEGER))
+    problems.push(`${where}.ttlMs: must be a whole number of at least ${MIN_HISTORY_TTL_MS} milliseconds`);
+  return problems;
+}
+
+function isWhole(value: unknown, least: number, most: number): boolean {
+  return Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
 }

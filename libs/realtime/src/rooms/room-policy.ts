@@ -1,4 +1,5 @@
 import type { Principal } from '../core/principal.js';
+import type { Retention } from '../history/room-log.js';
 
 /** Metadata key of `@RoomPolicy`; a string, so that two copies of the library agree. */
 export const ROOM_POLICY_METADATA = 'realtime:room-policy';
@@ -6,8 +7,11 @@ export const ROOM_POLICY_METADATA = 'realtime:room-policy';
 export interface RoomPolicyOptions {
   /** Keep and show who is in the room. Default false. */
   readonly presence?: boolean;
-  /** Not available yet: boot fails if it is set. */
-  readonly history?: { readonly size: number; readonly ttlMs: number };
+  /**
+   * What the room keeps, so that clients recover what they missed: the newest `size` publications (1 to 10 000), each for
+   * `ttlMs` (at least 1 000). Absent: nothing; publications reach whoever is there, at most once.
+   */
+  readonly history?: Retention;
   /** Most connections in the room, in the whole cluster. 0 or absent: no limit of its own. */
   readonly maxMembers?: number;
   /** Namespaces whose connections may join; absent: all. */

@@ -1,5 +1,6 @@
-import { Decoder, Encoder, PacketType } from 'socket.io-parser';
+import { Decoder, Encoder, PacketType, type Packet } from 'socket.io-parser';
 import type { Cancel, Clock } from '../core/clock.js';
+import { EncodedPacket } from './encoded-packet.js';
 import { boundPacket, isDisconnect, mayHaveAttachments } from './packet-bounds.js';
 
 export interface ParserOptions {
@@ -79,10 +80,18 @@ class BoundedDecoder extends Decoder {
   }
 }
 
+/** Socket.IO's encoder, which leaves alone what is encoded already. */
+class PassingEncoder extends Encoder {
+  override encode(packet: Packet): ReturnType<Encoder['encode']> {
+    const given: unknown = packet;
+    return given instanceof EncodedPacket ? given.encode() : super.encode(packet);
+  }
+}
+
 /** Socket.IO makes a decoder for each transport, and passes it nothing. */
 export function boundedParser(options: ParserOptions): { Encoder: typeof Encoder; Decoder: new () => Decoder } {
   return {
-    Encoder,
+    Encoder: PassingEncoder,
     Decoder: class extends BoundedDecoder {
       constructor() {
         super(options);

@@ -1,5 +1,6 @@
 import type { Namespace, Server } from 'socket.io';
-import type { BroadcastOptions, LocalSockets } from '../core/link.js';
+import type { BroadcastOptions, EncodedEvent, LocalSockets } from '../core/link.js';
+import { packetOf } from './encoded-packet.js';
 
 /** All namespaces of all servers of this node. A room is one in the app, Socket.IO's are one for each namespace. */
 export class SocketIoLocalSockets implements LocalSockets {
@@ -18,7 +19,19 @@ export class SocketIoLocalSockets implements LocalSockets {
     for (const namespace of this.namespaces()) {
       if (!namespace.adapter.rooms.has(room)) continue;
       const target = namespace.local.to(room).except([...(options.except ?? [])]);
-      (options.isVolatile ? target.volatile : target).emit(event, ...args);
+      (options.volatile === true ? target.volatile : target).emit(event, ...args);
+    }
+  }
+
+  send(room: string, event: EncodedEvent, options: BroadcastOptions = {}): void {
+    const target = {
+      rooms: new Set([room]),
+      except: new Set(options.except),
+      flags: { local: true, volatile: options.volatile === true },
+    };
+    for (const { adapter } of this.namespaces()) {
+      // Below `emit()`, which would take arguments apart again; what adapters for clusters do with `local` is in test/contract.
+      if (adapter.rooms.has(room)) adapter.broadcast(packetOf(event), target);
     }
   }
 }

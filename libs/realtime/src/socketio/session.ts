@@ -5,8 +5,10 @@ import { Admission } from '../connection/admission.js';
 import type { Connection } from '../connection/connection.js';
 import type { ConnectionLink } from '../connection/connection-link.js';
 import type { ConnectionId, TransportId } from '../core/ids.js';
+import type { EncodedEvent } from '../core/link.js';
 import type { Principal } from '../core/principal.js';
 import { RealtimeError } from '../core/realtime-error.js';
+import { packetOf } from './encoded-packet.js';
 import { mapException } from './exceptions.js';
 import type { GatewayHandler } from './gateway-handlers.js';
 import { handshakeOf } from './handshake-of.js';
@@ -18,6 +20,12 @@ export interface HandlerTable {
   readonly handlers: readonly GatewayHandler[];
   /** What they are called on, with the client as first argument; absent: Nest has bound them to both. */
   readonly gateway?: object;
+}
+
+/** What `emit()` itself calls, in Socket.IO's own words. */
+interface Outgoing {
+  notifyOutgoingListeners(packet: unknown): void;
+  packet(packet: unknown, options: { volatile: boolean }): void;
 }
 
 /** Messages that may wait for an async `handleConnection`; more are refused. */
@@ -69,6 +77,13 @@ export class Session implements ConnectionLink, FailureSink {
 
   emit(event: string, ...args: unknown[]): void {
     this.socket.emit(event, ...args);
+  }
+
+  send(event: EncodedEvent, options: { readonly volatile?: boolean | undefined } = {}): void {
+    const packet = packetOf(event);
+    const socket = this.socket as unknown as Outgoing;
+    socket.notifyOutgoingListeners(packet);
+    socket.packet(packet, { volatile: options.volatile === true });
   }
 
   joinRoom(room: string): void {
