@@ -19,6 +19,7 @@ import {
   type RealtimeOptions,
 } from 'nestjs-realtime';
 import { RealtimeHealthModule } from 'nestjs-realtime/health';
+import { BriefRoomPolicy, ExactRoomPolicy } from './history.policies.js';
 import { RequestsGateway } from './requests.gateway.js';
 import { createOperations, type NodeMessage, type NodeRequest } from './operations.js';
 
@@ -49,7 +50,7 @@ async function main(): Promise<void> {
   @Module({
     // A busy test machine must not look like a fault of Redis: what lag does to readiness is judged in readiness.spec.ts.
     imports: [RealtimeModule.forRoot(options), RealtimeHealthModule.register({ maxEventLoopLagMs: 0 })],
-    providers: [ChatGateway, ChatRoomPolicy, RequestsGateway],
+    providers: [ChatGateway, ChatRoomPolicy, ExactRoomPolicy, BriefRoomPolicy, RequestsGateway],
   })
   class NodeModule {}
 

@@ -62,14 +62,23 @@ export class Listener implements Disposable {
 
   /** Ends its connection without a word; back after `awayMs`, or after its usual pause. */
   cut(awayMs = between(...BACKOFF_MS, this.settings.random)): void {
-    const { socket } = this;
-    if (!socket) return;
-    this.socket = undefined;
-    socket.off();
-    socket.offAny();
-    socket.io.engine?.close();
-    socket.disconnect();
+    if (!this.socket) return;
+    this.leave();
     this.timer = setTimeout(() => this.connect(), awayMs);
+  }
+
+  /** As `cut`, until `comeBack`. */
+  leave(): void {
+    const { socket } = this;
+    clearTimeout(this.timer);
+    this.socket = undefined;
+    socket?.off();
+    socket?.io.engine?.close();
+    socket?.disconnect();
+  }
+
+  comeBack(): void {
+    if (!this.socket) this.connect();
   }
 
   /** As `realtime:publish`. Never rejects. */
@@ -90,9 +99,7 @@ export class Listener implements Disposable {
 
   [Symbol.dispose](): void {
     this.isDone = true;
-    clearTimeout(this.timer);
-    this.socket?.off();
-    this.socket?.disconnect();
+    this.leave();
   }
 
   private connect(): void {
