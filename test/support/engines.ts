@@ -40,3 +40,9 @@ export { RedisRequestStore } from '../../libs/realtime/src/redis/redis-request-s
 export type { PublicationStore } from '../../libs/realtime/src/requests/publication-store.js';
 export { RequestRunner, type RequestAnswer } from '../../libs/realtime/src/requests/request-runner.js';
 export type { RequestKey, RequestStore } from '../../libs/realtime/src/requests/request-store.js';
+export { roomChannel } from '../../libs/realtime/src/cluster/cluster-bus.js';
+export { MAX_LOG_BYTES, MAX_LOG_ENTRIES } from '../../libs/realtime/src/history/log-bounds.js';
+export type * from '../../libs/realtime/src/history/room-log.js';
+export { LOG_META_TTL_MS, MAX_FORKS, PUBLICATION_WINDOW_MS } from '../../libs/realtime/src/history/room-log.js';
+export { MemoryRoomLog } from '../../libs/realtime/src/memory/memory-room-log.js';
+export { RedisRoomLog } from '../../libs/realtime/src/redis/redis-room-log.js';

@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto';
+import {
+  MemoryBus,
+  MemoryRoomLog,
+  RedisBus,
+  RedisConnection,
+  RedisRoomLog,
+  roomChannel,
+  systemClock,
+  type ClusterBus,
+  type NewPublication,
+  type RoomLog,
+} from '../support/engines.js';
+import { sharedRedis } from '../support/redis.js';
+
+export interface RoomLogs extends AsyncDisposable {
+  readonly bus: ClusterBus;
+  /** Two nodes on one storage. */
+  readonly logs: readonly [RoomLog, RoomLog];
+  /** One that takes texts of at most `TIGHT_BYTES`. */
+  readonly tight: RoomLog;
+}
+
+export const TIGHT_BYTES = 1_000;
+const MAX_MESSAGE_BYTES = 4_194_304;
+
+export const ROOM_LOGS: Record<string, () => Promise<RoomLogs>> = {
+  memory: async () => {
+    const bus = new MemoryBus();
+    const log = new MemoryRoomLog(bus);
+    const tight = new MemoryRoomLog(bus, systemClock, { maxMessageBytes: TIGHT_BYTES });
+    return { bus, logs: [log, log], tight, [Symbol.asyncDispose]: () => bus.close() };
+  },
+  redis: async () => {
+    const redis = await sharedRedis();
+    const keyPrefix = `${redis.prefix}${randomBytes(4).toString('hex')}:`;
+    const connections = [0, 1].map(() => new RedisConnection({ url: redis.url, keyPrefix }));
+    const [first, second] = connections as [RedisConnection, RedisConnection];
+    const bus = new RedisBus(first);
+    await bus.ready();
+    return {
+      bus,
+      logs: [new RedisRoomLog(first, MAX_MESSAGE_BYTES), new RedisRoomLog(second, MAX_MESSAGE_BYTES)],
+      tight: new RedisRoomLog(first, TIGHT_BYTES),
+      async [Symbol.asyncDispose]() {
+        await bus.close();
+        await Promise.all(connections.map((connection) => connection.close()));
+        await redis[Symbol.asyncDispose]();
+      },
+    };
+  },
+};
+
+/** What a room's channel carried, in its order. */
+export class RoomChannel {
+  private readonly payloads: string[] = [];
+  private fences = 0;
+
+  private constructor(
+    private readonly bus: ClusterBus,
+    private readonly name: string,
+  ) {}
+
+  static async open(bus: ClusterBus, room: string): Promise<RoomChannel> {
+    const channel = new RoomChannel(bus, roomChannel(room));
+    await bus.subscribe(channel.name, (payload) => {
+      channel.payloads.push(payload);
+      channel.onPayload(payload);
+    });
+    return channel;
+  }
+
+  private onPayload: (payload: string) => void = () => undefined;
+
+  /** Everything so far: a marker goes the same way, and whatever was published before it has arrived before it. */
+  async messages(): Promise<string[]> {
+    const fence = `fence ${(this.fences += 1)}`;
+    const arrived = new Promise<void>((resolve) => {
+      this.onPayload = (payload) => {
+        if (payload === fence) resolve();
+      };
+    });
+    await this.bus.publish(this.name, fence);
+    await arrived;
+    return this.payloads.filter((payload) => !payload.startsWith('fence '));
+  }
+}
+
+export const RETENTION = { size: 100, ttlMs: 600_000 };
+let nth = 0;
+
+/** A publication with a name and a text of its own, unless the test says otherwise. */
+export function publication(room: string, over: Partial<NewPublication> = {}): NewPublication {
+  nth += 1;
+  return { room, publisher: 'server', id: `id ${nth}`, text: `{}\n"message",${nth}`, retention: RETENTION, ...over };
+}
