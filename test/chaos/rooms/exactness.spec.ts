@@ -7,7 +7,8 @@ import { startRedis } from '../../support/redis.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
 import { seeded, shuffled } from '../requests/random.js';
 import { FAULTS, Faults, type World } from './faults.js';
-import { Listener } from './listener.js';
+import { Crowd } from './crowd.js';
+import type { Listener } from './listener.js';
 import { LogReader } from './log-reader.js';
 import { Publishers } from './publishers.js';
 import { describeRoom, violations, type HeardEvent, type RoomHistory } from './room-history.js';
@@ -72,19 +73,17 @@ describe('when links, nodes and Redis fail while rooms with history are publishe
     const exact = Array.from({ length: EXACT_ROOMS }, (_, index) => `exact/${mark}-${index}`);
     const brief = Array.from({ length: BRIEF_ROOMS }, (_, index) => `brief/${mark}-${index}`);
     const rooms = [...exact, ...brief];
-    using stack = new DisposableStack();
-    const reader = stack.use(new LogReader(await world.redis.client(), keyPrefix, rooms));
+    using reader = new LogReader(await world.redis.client(), keyPrefix, rooms);
+    using crowd = new Crowd();
     const listeners = Array.from({ length: CLIENTS }, (_, index) => {
       const url = `http://127.0.0.1:${proxies[index % PROXIES]?.port}`;
       const own = shuffled(rooms, random).slice(0, ROOMS_OF_A_CLIENT);
-      return stack.use(new Listener({ user: `u-${mark}-${index}`, rooms: own, url: () => url, random }));
+      return crowd.add({ user: `u-${mark}-${index}`, rooms: own, url: () => url, random });
     });
     const nodes = (): World['nodes'] => world.nodes.filter((node) => node.isRunning);
     // Half of all to the few brief ones.
     const targets = [...exact, ...Array.from({ length: EXACT_ROOMS / BRIEF_ROOMS }, () => brief).flat()];
-    const publishers = stack.use(
-      new Publishers({ rooms: targets, nodes, listeners, random, everyMs: PUBLISH_EVERY_MS }),
-    );
+    using publishers = new Publishers({ rooms: targets, nodes, listeners, random, everyMs: PUBLISH_EVERY_MS });
     const faults = new Faults(world, listeners);
     await faults.blow(STORM_MS, seed, seeded);
     await publishers.stop();

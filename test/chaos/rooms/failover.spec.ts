@@ -4,7 +4,8 @@ import { bootCluster, type Cluster } from '../../support/cluster.js';
 import { eventually } from '../../support/eventually.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
-import { Listener, outcomeOf } from './listener.js';
+import { Crowd } from './crowd.js';
+import { outcomeOf, type Listener } from './listener.js';
 import { LogReader } from './log-reader.js';
 import { describeRoom, violations, type HeardEvent, type SentPublication } from './room-history.js';
 
@@ -25,32 +26,33 @@ class Site implements AsyncDisposable {
   cluster!: Cluster;
   link!: TcpProxy;
   replica!: TestRedis;
-  private readonly stack = new AsyncDisposableStack();
+  private readonly crowd = new Crowd();
+  private readonly parts: AsyncDisposable[] = [];
   private address!: { port: number };
   private front!: TcpProxy;
 
   private constructor(public master: TestRedis) {
-    this.stack.use(master);
+    this.parts.push(master);
   }
 
   static async open(): Promise<Site> {
     const site = new Site(await startRedis());
     site.address = { port: site.master.port };
-    site.front = site.stack.use(await startTcpProxy(site.address));
+    site.front = site.use(await startTcpProxy(site.address));
     await site.replicate();
     const redisUrl = `redis://127.0.0.1:${site.front.port}`;
-    site.cluster = site.stack.use(await bootCluster(2, { redisUrl, keyPrefix: site.keyPrefix }));
+    site.cluster = site.use(await bootCluster(2, { redisUrl, keyPrefix: site.keyPrefix }));
     for (const [index, user] of MEMBERS.entries()) {
       const { url } = site.cluster.nodes[index % 2]!;
-      const member = new Listener({ user, rooms: ROOMS, url: () => url, random: Math.random });
-      site.members.set(user, site.stack.use(member));
+      site.members.set(user, site.crowd.add({ user, rooms: ROOMS, url: () => url, random: Math.random }));
     }
     await eventually(() => expect(site.offsets()).toEqual(MEMBERS.map(() => [0, 0])));
     return site;
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stack.disposeAsync();
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.crowd[Symbol.dispose]();
+    for (const part of this.parts.reverse()) await part[Symbol.asyncDispose]();
   }
 
   member(name: Member): Listener {
@@ -91,8 +93,8 @@ class Site implements AsyncDisposable {
 
   /** A new replica of the present master, over a link that may be stalled. */
   async replicate(): Promise<void> {
-    this.link = this.stack.use(await startTcpProxy({ port: this.master.port }));
-    this.replica = this.stack.use(await startRedis({ replicaOf: this.link.port }));
+    this.link = this.use(await startTcpProxy({ port: this.master.port }));
+    this.replica = this.use(await startRedis({ replicaOf: this.link.port }));
     const client = await this.replica.client();
     await eventually(async () => expect(await client.info('replication')).toContain('master_link_status:up'), 10_000);
   }
@@ -109,6 +111,11 @@ class Site implements AsyncDisposable {
     const found = violations(history);
     if (found.length > 0) console.error(`${found.join('\n')}\n${describeRoom(history)}`);
     return [...found, ...[...this.members.values()].flatMap(({ malformed }) => malformed)];
+  }
+
+  private use<T extends AsyncDisposable>(part: T): T {
+    this.parts.push(part);
+    return part;
   }
 
   private async publishOne(room: string): Promise<void> {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { bootCluster } from '../../support/cluster.js';
 import { eventually } from '../../support/eventually.js';
 import { startRedis } from '../../support/redis.js';
-import { Listener } from './listener.js';
+import { Crowd } from './crowd.js';
 
 const ROOM = 'exact/same-id';
 const IDS = Array.from({ length: 30 }, (_, index) => `order-${index}`);
@@ -12,11 +12,10 @@ describe('when two nodes publish with the same id at the same time', () => {
     await using redis = await startRedis();
     const keyPrefix = `${randomBytes(6).toString('hex')}:`;
     await using cluster = await bootCluster(2, { redisUrl: redis.url, keyPrefix });
-    const members = cluster.nodes.map(
-      ({ id, url }) => new Listener({ user: id, rooms: [ROOM], url: () => url, random: Math.random }),
+    using crowd = new Crowd();
+    const members = cluster.nodes.map(({ id, url }) =>
+      crowd.add({ user: id, rooms: [ROOM], url: () => url, random: Math.random }),
     );
-    using stack = new DisposableStack();
-    for (const member of members) stack.use(member);
     await eventually(() => members.forEach((member) => expect(member.position(ROOM)).toBeDefined()));
 
     const replies = await Promise.all(
