@@ -121,6 +121,8 @@ function forward(next: RealtimeMetrics): RealtimeMetrics {
     errorAck: (code) => next.errorAck(code),
     published: () => next.published(),
     fannedOut: (members) => next.fannedOut(members),
+    gap: (outcome) => next.gap(outcome),
+    recovered: (isRecovered) => next.recovered(isRecovered),
     roomsHosted: (count) => next.roomsHosted(count),
     presenceEntries: (count) => next.presenceEntries(count),
     throttled: (limit) => next.throttled(limit),

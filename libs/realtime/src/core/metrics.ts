@@ -15,6 +15,10 @@ export interface RealtimeMetrics {
   errorAck(code: string): void;
   published(): void;
   fannedOut(members: number): void;
+  /** A room's channel had lost something: it was fetched from the log, or the members were told that it is gone. */
+  gap(outcome: 'repaired' | 'told'): void;
+  /** A client came back to a room with its position: it got all that it missed, or none. */
+  recovered(isRecovered: boolean): void;
   roomsHosted(count: number): void;
   presenceEntries(count: number): void;
   throttled(limit: string): void;
@@ -41,6 +45,8 @@ export const noMetrics: RealtimeMetrics = {
   errorAck: nothing,
   published: nothing,
   fannedOut: nothing,
+  gap: nothing,
+  recovered: nothing,
   roomsHosted: nothing,
   presenceEntries: nothing,
   throttled: nothing,

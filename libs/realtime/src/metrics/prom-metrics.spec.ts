@@ -54,6 +54,19 @@ describe('when the library counts with prom-client', () => {
     expect(await value('realtime_cluster_delivery_seconds_count')).toBe(1);
   });
 
+  it('counts what became of holes, and of those who came back', async () => {
+    const { metrics, value } = start();
+    metrics.gap('repaired');
+    metrics.gap('told');
+    metrics.recovered(true);
+    metrics.recovered(false);
+    metrics.recovered(true);
+    expect(await value('realtime_gaps_total{outcome="repaired"}')).toBe(1);
+    expect(await value('realtime_gaps_total{outcome="told"}')).toBe(1);
+    expect(await value('realtime_recoveries_total{recovered="yes"}')).toBe(2);
+    expect(await value('realtime_recoveries_total{recovered="no"}')).toBe(1);
+  });
+
   it('keeps every metric below 51 series, whatever the labels are, and loses no count', async () => {
     const { metrics, registry, value } = start();
     for (let i = 0; i < 1_000; i += 1) {
@@ -81,7 +94,7 @@ describe('when the library counts with prom-client', () => {
     metrics.watchEventLoop(() => 250);
     const names = (await registry.getMetricsAsJSON()).map(({ name }) => name);
     expect(names.filter((name) => !name.startsWith('realtime_'))).toEqual([]);
-    expect(names).toHaveLength(19);
+    expect(names).toHaveLength(21);
     expect((await registry.getSingleMetric('realtime_event_loop_lag_seconds')!.get()).values[0]?.value).toBe(0.25);
     for (const method of Object.keys(noMetrics)) expect(metrics).toHaveProperty(method);
   });

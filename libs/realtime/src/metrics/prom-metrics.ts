@@ -21,6 +21,8 @@ export class PromMetrics implements RealtimeMetrics {
   private readonly sent: Tally;
   private readonly errors: Tally;
   private readonly publications: Tally;
+  private readonly gaps: Tally;
+  private readonly recoveries: Tally;
   private readonly throttles: Tally;
   private readonly drops: Tally;
   private readonly handlerSeconds: Histogram<'event'>;
@@ -44,6 +46,8 @@ export class PromMetrics implements RealtimeMetrics {
     this.sent = make.tally('messages_out_total', 'Messages to clients, broadcasts once for each recipient', []);
     this.errors = make.tally('error_acks_total', 'Requests that were answered with an error', ['code']);
     this.publications = make.tally('publications_total', 'Publications of this node', []);
+    this.gaps = make.tally('gaps_total', 'Holes in what the channels of rooms brought', ['outcome']);
+    this.recoveries = make.tally('recoveries_total', 'Joins with a position', ['recovered']);
     this.throttles = make.tally('throttled_total', 'What a limit refused', ['limit']);
     this.drops = make.tally('dropped_total', 'What was lost or refused on purpose', ['kind']);
     this.handlerSeconds = make.histogram('handler_seconds', 'Time in handlers', FAST_SECONDS, ['event']);
@@ -109,6 +113,14 @@ export class PromMetrics implements RealtimeMetrics {
 
   fannedOut(members: number): void {
     this.fanOut.observe(members);
+  }
+
+  gap(outcome: string): void {
+    this.gaps.add([outcome], 1);
+  }
+
+  recovered(isRecovered: boolean): void {
+    this.recoveries.add([isRecovered ? 'yes' : 'no'], 1);
   }
 
   roomsHosted(count: number): void {
