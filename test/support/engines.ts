@@ -42,6 +42,7 @@ export { RequestRunner, type RequestAnswer } from '../../libs/realtime/src/reque
 export type { RequestKey, RequestStore } from '../../libs/realtime/src/requests/request-store.js';
 export { roomChannel } from '../../libs/realtime/src/cluster/cluster-bus.js';
 export { MAX_LOG_BYTES, MAX_LOG_ENTRIES } from '../../libs/realtime/src/history/log-bounds.js';
+export { isContinuous, isRecoverable } from '../../libs/realtime/src/history/recovery.js';
 export type * from '../../libs/realtime/src/history/room-log.js';
 export { LOG_META_TTL_MS, MAX_FORKS, PUBLICATION_WINDOW_MS } from '../../libs/realtime/src/history/room-log.js';
 export { MemoryRoomLog } from '../../libs/realtime/src/memory/memory-room-log.js';

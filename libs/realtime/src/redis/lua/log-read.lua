@@ -6,7 +6,8 @@
 -- more: 'end', 'cut' (at a limit), or the offset from which to look on
 
 openLog(true)
--- A server without memory or replicas can still be read; one that was demoted cannot: it may be behind.
+if log.isReplica then return redis.error_reply('READONLY a replica may be behind') end
+-- A server that takes no writes, for want of memory or replicas, can still be read.
 local reply = saveLog(log.isNew and redis.call or redis.pcall)
 local isForked = log.forgotten ~= nil
 if reply and (isForked or not (string.find(reply.err, 'OOM', 1, true) or string.find(reply.err, 'NOREPLICAS', 1, true)

@@ -18,6 +18,7 @@ local function int(number) return string.format('%.0f', number) end
 local function serverId()
   local info = redis.pcall('INFO', 'replication')
   if type(info) ~= 'string' then return '' end -- ACL without +info: no failover is noticed
+  log.isReplica = string.find(info, 'role:slave', 1, true) ~= nil
   return string.match(info, 'master_replid:(%x+)') or ''
 end
 
