@@ -1,6 +1,8 @@
 import jwt from 'jsonwebtoken';
 import type { Browser } from 'playwright-core';
+import { eventually } from '../support/eventually.js';
 import { DemoProcess } from './demo-process.js';
+import { HiddenTab } from './hidden-tab.js';
 import { COMES_BACK_WITHIN_MS, DemoWindow, launchBrowser, type Look } from './window.js';
 
 const LOOK: Look = { width: 1280, height: 800, scheme: 'light' };
@@ -114,6 +116,39 @@ describe('when a page is left with messages that wait', () => {
       await second.say('fence');
       await bob.hasMessages(['from the second tab', 'one', 'two', 'fence']);
       expect(second.errors).toEqual([]);
+    },
+    TEST_MS,
+  );
+});
+
+describe('when a tab is out of sight, and its timers run once in a minute', () => {
+  const STATE = `document.querySelector('#state').dataset.state`;
+  const TICK = `globalThis.ticks = []; setInterval(() => ticks.push(Date.now()), 200); 0`;
+  const SILENCE = `document.visibilityState === 'hidden' ? Date.now() - ticks.at(-1) : 0`;
+
+  it(
+    'hears what is said, and comes back as soon as it is looked at',
+    async () => {
+      const [room, bob] = [`client-${(rooms += 1)}`, await opened()];
+      await bob.signIn('Bob', room);
+      await using ada = await HiddenTab.open(`${demo.url}/#user=Ada&room=${room}`);
+      const isState = (wanted: string, withinMs: number) =>
+        eventually(async () => expect(await ada.read(STATE)).toBe(wanted), withinMs);
+      await isState('connected', 20_000);
+      await ada.read(TICK);
+      await ada.hide();
+      await eventually(async () => expect(await ada.read(SILENCE)).toBeGreaterThan(4_000), 60_000);
+      await bob.say('are you there?');
+      const heard = `document.querySelector('#log > .message .body')?.textContent`;
+      await eventually(async () => expect(await ada.read(heard)).toBe('are you there?'));
+      await demo.stop();
+      await isState('waiting', 10_000);
+      await demo.start();
+      await bob.sees('Connected', COMES_BACK_WITHIN_MS);
+      await ada.show();
+      await isState('connected', 5_000);
+      await ada.read(`document.querySelector('#text').value = 'back'; composer.requestSubmit(); 0`);
+      await bob.hasMessages(['are you there?', 'back']);
     },
     TEST_MS,
   );
