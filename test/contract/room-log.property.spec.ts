@@ -76,7 +76,7 @@ const EPOCH = /[\w-]{12}/g;
 
 /** What a log answers and publishes, step by step, with its epochs named by the order in which they were seen. */
 async function story(world: RoomLogs, list: readonly Step[]): Promise<string[]> {
-  const room = `prop/${randomId(3)}`;
+  const room = `prop/${randomId()}`;
   const channel = await RoomChannel.open(world.bus, room);
   const epochs: string[] = [];
   const named = (text: string): string =>

@@ -15,7 +15,7 @@ if not last then return -1 end
 if offset > last then return 0 end
 local found = redis.call('XRANGE', KEYS[1], int(offset), int(offset))[1]
 if not found then return 0 end
+local start, expiresAt = trimmedTo(), found[2][6]
 redis.call('XDEL', KEYS[1], found[1])
-local expiresAt = found[2][6]
-if offset <= trimmedTo() or (expiresAt and tonumber(expiresAt) <= log.now) then return 0 end
+if offset <= start or (expiresAt and tonumber(expiresAt) <= log.now) then return 0 end
 return 1
