@@ -22,8 +22,9 @@ export interface Cluster extends AsyncDisposable {
 }
 
 export interface ClusterSettings {
-  readonly redisUrl: string;
-  readonly keyPrefix: string;
+  /** Absent: every node is alone, in memory. */
+  readonly redisUrl?: string;
+  readonly keyPrefix?: string;
   /** For every node; `redis` is added to what `redisUrl` and `keyPrefix` make. */
   readonly options?: Partial<RealtimeOptions>;
 }
@@ -79,7 +80,7 @@ class ProcessCluster implements Cluster {
     const common = { ...this.settings.options, ...options };
     const realtime = testOptions({
       ...common,
-      redis: { url: redisUrl, keyPrefix, ...common.redis },
+      redis: redisUrl === undefined ? false : { url: redisUrl, keyPrefix, ...common.redis },
       cluster: { ...common.cluster, nodeId: id },
     });
     const node = new ClusterNode(id, realtime, (change) => this.changes.push({ node: id, ...change }));

@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto';
+import { jest } from '@jest/globals';
+import { bootCluster, type ClusterNode } from '../../support/cluster.js';
+import { eventually } from '../../support/eventually.js';
+import { RawClient } from '../../support/raw-client.js';
+import { startMonitor } from '../../support/redis-monitor.js';
+import { startRedis, type TestRedisClient } from '../../support/redis.js';
+import { SCALE, TEST_TIMEOUT_MS, observationWindow, scaled } from '../../support/scale.js';
+import { mintToken } from '../../support/tokens.js';
+import { Crowd } from './crowd.js';
+import { commandsOf, familyOf, roomOf } from './commands-seen.js';
+
+jest.setTimeout(TEST_TIMEOUT_MS);
+
+const PUBLICATIONS = 100;
+const PADDING = 'x'.repeat(4_000);
+const IDLE_USERS = SCALE === 1 ? 2_000 : 300;
+const IDLE_ROOMS = 20;
+/** Of the position check (design §9): not scaled. */
+const CHECK_EVERY_MS = 40_000;
+
+async function outputBytes(redis: TestRedisClient): Promise<number> {
+  return Number(/total_net_output_bytes:(\d+)/.exec(await redis.info('stats'))?.[1]);
+}
+
+/** Calls of a command since the server began, those of scripts too. */
+async function calls(redis: TestRedisClient, command: string): Promise<number> {
+  const stats = await redis.info('commandstats');
+  return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
+}
+
+describe('when rooms of a cluster are published to', () => {
+  it('costs messages on the nodes that have members, and on no other', async () => {
+    await using redis = await startRedis();
+    const client = await redis.client();
+    const keyPrefix = `${randomBytes(6).toString('hex')}:`;
+    await using cluster = await bootCluster(4, { redisUrl: redis.url, keyPrefix });
+    using crowd = new Crowd();
+
+    /** Bytes that Redis sends for each byte published, members being on these nodes. */
+    async function costOf(room: string, nodes: readonly ClusterNode[]): Promise<number> {
+      const members = nodes.map(({ id, url }) =>
+        crowd.add({ user: `${id} in ${room}`, rooms: [room], url: () => url, random: Math.random }),
+      );
+      await eventually(() => members.forEach((member) => expect(member.position(room)).toBeDefined()));
+      const channel = `${keyPrefix}{${room}}:ch`;
+      expect(await client.pubSubNumSub([channel])).toEqual({ [channel]: nodes.length });
+      const before = { bytes: await outputBytes(client), appended: await calls(client, 'xadd') };
+      for (let n = 0; n < PUBLICATIONS; n += 1) {
+        await cluster.nodes[n % 4]!.call('publish', room, 'message', { name: String(n), padding: PADDING });
+      }
+      await eventually(() => members.forEach((one) => expect(one.position(room)?.offset).toBe(PUBLICATIONS)));
+      expect(await calls(client, 'xadd')).toBe(before.appended + PUBLICATIONS);
+      return ((await outputBytes(client)) - before.bytes) / (PUBLICATIONS * PADDING.length);
+    }
+
+    const onOne = await costOf('exact/on-one', cluster.nodes.slice(1, 2));
+    const onAll = await costOf('exact/on-all', cluster.nodes);
+    expect(onOne).toBeGreaterThan(1);
+    expect(onOne).toBeLessThan(1.5);
+    expect(onAll).toBeGreaterThan(4);
+    expect(onAll).toBeLessThan(4.5);
+  });
+});
+
+describe('when users are connected and idle', () => {
+  it('asks Redis for leases, probes and the positions of hosted rooms, and for nothing else', async () => {
+    await using redis = await startRedis();
+    const keyPrefix = `${randomBytes(6).toString('hex')}:`;
+    await using cluster = await bootCluster(2, { redisUrl: redis.url, keyPrefix });
+    const clients: RawClient[] = [];
+    try {
+      for (let user = 0; user < IDLE_USERS; user += 1) {
+        const { url } = cluster.nodes[user % 2]!;
+        const idle = await RawClient.connected(url, '/chat', { token: mintToken(`idle-${user}`) });
+        clients.push(idle);
+        const room = `${user % 2 === 0 ? 'exact' : 'chat'}/idle-${user % IDLE_ROOMS}`;
+        expect(await idle.ask('/chat', JSON.stringify(['realtime:join', { room }]))).toMatchObject({ room });
+      }
+      using monitor = await startMonitor(redis.port);
+      const startedAt = performance.now();
+      await observationWindow(scaled(80_000));
+      const checks = Math.ceil((performance.now() - startedAt) / CHECK_EVERY_MS);
+      const commands = commandsOf(monitor);
+
+      expect([...new Set(commands.map(familyOf))].sort()).toEqual(
+        checks > 1 ? ['lease', 'probe', 'room'] : expect.arrayContaining(['lease', 'probe']),
+      );
+      expect(commands.map(familyOf).filter((family) => !['lease', 'probe', 'room'].includes(family))).toEqual([]);
+      // Of each connection of a node, each room, and each kind of read (its log, its presence).
+      const reads = new Map<string, number>();
+      for (const command of commands) {
+        if (familyOf(command) !== 'room') continue;
+        const kind = `${command.from} ${roomOf(command)} ${command.args[0]}`;
+        reads.set(kind, (reads.get(kind) ?? 0) + 1);
+      }
+      expect([...reads].filter(([, count]) => count > checks)).toEqual([]);
+      if (SCALE === 1) console.info(`${commands.length} commands in 80 s, ${reads.size} reads of ${IDLE_USERS} users`);
+    } finally {
+      await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
+    }
+  });
+});

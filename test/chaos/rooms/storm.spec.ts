@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { jest } from '@jest/globals';
+import type { JoinReply, Position } from 'nestjs-realtime-protocol';
+import { bootCluster, type Cluster } from '../../support/cluster.js';
+import { RawClient } from '../../support/raw-client.js';
+import { startMonitor } from '../../support/redis-monitor.js';
+import { startRedis } from '../../support/redis.js';
+import { SCALE, TEST_TIMEOUT_MS, measured, observationWindow } from '../../support/scale.js';
+import { mintToken } from '../../support/tokens.js';
+import { seeded } from '../requests/random.js';
+import { commandsOf, isLogRead, roomOf } from './commands-seen.js';
+
+jest.setTimeout(TEST_TIMEOUT_MS);
+
+const [CLIENTS, BACK_WITHIN_MS] = SCALE === 1 ? [5_000, 30_000] : [500, 5_000];
+const ROOMS = 10;
+const BEFORE = 5;
+const WHILE_AWAY = 20;
+/** So that accepting 5 000 at the start is no storm of its own. */
+const AT_ONCE = 50;
+
+/** One client of one room, on one node: light, because there are thousands. */
+class Guest {
+  private client: RawClient | undefined;
+
+  constructor(
+    readonly user: string,
+    readonly room: string,
+    private readonly url: string,
+  ) {}
+
+  async join(position?: Position): Promise<JoinReply> {
+    this.client = await RawClient.connected(this.url, '/chat', { token: mintToken(this.user) });
+    const request = JSON.stringify(['realtime:join', { room: this.room, position }]);
+    return (await this.client.ask('/chat', request)) as JoinReply;
+  }
+
+  /** The offsets that came live, up to and with `end`. */
+  async hears(from: number, end: number): Promise<number[]> {
+    const offsets: number[] = [];
+    for (let expected = from + 1; expected <= end; expected += 1) {
+      const { args } = await this.client!.inbox.next(({ args: [text] }) => String(text).includes('"offset":'), 20_000);
+      offsets.push(Number(/"offset":(\d+)/.exec(String(args[0]))?.[1]));
+    }
+    return offsets;
+  }
+
+  cut(): void {
+    this.client?.reset();
+  }
+
+  async end(): Promise<void> {
+    await this.client?.[Symbol.asyncDispose]();
+  }
+}
+
+async function publish({ nodes }: Cluster, rooms: readonly string[], count: number): Promise<void> {
+  for (let n = 0; n < count; n += 1) {
+    await Promise.all(
+      rooms.map((room, index) => nodes[(n + index) % 2]!.call('publish', room, 'message', { name: `${n}` })),
+    );
+  }
+}
+
+function range(from: number, end: number): number[] {
+  return Array.from({ length: end - from }, (_, index) => from + index + 1);
+}
+
+describe('when everybody is cut off at once and comes back', () => {
+  it('reads each log at most twice on each node, and recovers everybody', async () => {
+    await using redis = await startRedis();
+    const keyPrefix = `${randomBytes(6).toString('hex')}:`;
+    await using cluster = await bootCluster(2, { redisUrl: redis.url, keyPrefix });
+    const rooms = Array.from({ length: ROOMS }, (_, index) => `exact/storm-${index}`);
+    const guests = Array.from({ length: CLIENTS }, (_, index) => {
+      const { url } = cluster.nodes[Math.floor(index / ROOMS) % 2]!;
+      return new Guest(`guest-${index}`, rooms[index % ROOMS]!, url);
+    });
+    try {
+      const epochs = new Map<string, string>();
+      for (let from = 0; from < CLIENTS; from += AT_ONCE) {
+        const some = guests.slice(from, from + AT_ONCE);
+        const replies = await Promise.all(some.map((guest) => guest.join()));
+        for (const { room, position } of replies) epochs.set(room, position!.epoch);
+      }
+      await publish(cluster, rooms, BEFORE);
+      for (const guest of guests) expect(await guest.hears(0, BEFORE)).toEqual(range(0, BEFORE));
+
+      using monitor = await startMonitor(redis.port);
+      const random = seeded(5);
+      const cutAt = performance.now();
+      await Promise.all(guests.map((guest) => observationWindow(random() * 1_000).then(() => guest.cut())));
+      await publish(cluster, rooms, WHILE_AWAY);
+      const replies = await Promise.all(
+        guests.map(async (guest) => {
+          await observationWindow(random() * (BACK_WITHIN_MS - 2_000));
+          return guest.join({ epoch: epochs.get(guest.room)!, offset: BEFORE });
+        }),
+      );
+      measured(`${CLIENTS} clients back`, cutAt, BACK_WITHIN_MS);
+      const commands = commandsOf(monitor);
+
+      const end = BEFORE + WHILE_AWAY;
+      expect(replies.filter(({ recovered }) => recovered !== true)).toEqual([]);
+      for (const { publications } of replies)
+        expect(publications?.map(({ offset }) => offset)).toEqual(range(BEFORE, end));
+      await publish(cluster, rooms, 1);
+      for (const guest of guests) expect(await guest.hears(end, end + 1)).toEqual([end + 1]);
+
+      const reads = new Map<string, number>();
+      for (const command of commands.filter(isLogRead)) {
+        const key = `${roomOf(command)} from ${command.from}`;
+        reads.set(key, (reads.get(key) ?? 0) + 1);
+      }
+      if (SCALE === 1) console.info(`${[...reads.values()].reduce((sum, count) => sum + count, 0)} log reads`);
+      expect([...reads].filter(([, count]) => count > 2)).toEqual([]);
+      expect(new Set(commands.filter(isLogRead).map(({ from }) => from)).size).toBeLessThanOrEqual(2);
+    } finally {
+      await Promise.all(guests.map((guest) => guest.end()));
+    }
+  });
+});
