@@ -6,8 +6,10 @@ import { randomId } from './core/ids.js';
 import { checkLimitsOptions } from './limits/check-limits-options.js';
 import { checkTrustProxy, type TrustProxy } from './limits/client-address.js';
 import { resolveLimitsOptions, type LimitsOptions, type ResolvedLimitsOptions } from './limits/limits-options.js';
+import type { Retention } from './history/room-log.js';
 import { checkRedisOptions } from './redis/check-redis-options.js';
 import type { RedisOptions } from './redis/redis-options.js';
+import { checkRetention } from './rooms/room-policies.js';
 import type { RealtimeAdapterDeps, RealtimeIoAdapter } from './socketio/realtime-io.adapter.js';
 
 export interface RealtimeOptions {
@@ -64,6 +66,15 @@ export interface PresenceOptions {
 export interface RoomsOptions {
   /** Milliseconds a room without members stays subscribed. @default 10_000 */
   lingerMs?: number | undefined;
+  /**
+   * Milliseconds in which a publication with history or an id is tried again while Redis is away. A try that is under way
+   * then is waited for: up to `redis.commandTimeoutMs` more. 0: one try. @default 5_000
+   */
+  publishTimeoutMs?: number | undefined;
+  /** What the own room of each user keeps of its publications; `false`: nothing. @default { size: 100, ttlMs: 86_400_000 } */
+  userHistory?: Retention | false | undefined;
+  /** Bytes of recent publications that a node keeps in memory, for all rooms together. 0: none. @default 16_777_216 */
+  recentBytes?: number | undefined;
 }
 
 /** For requests that a client marks as idempotent: each runs once. Other messages cost nothing. */
@@ -124,7 +135,12 @@ export interface ResolvedRealtimeOptions {
   readonly connectTimeoutMs: number;
   readonly handlerTimeoutMs: number;
   readonly presence: Readonly<{ coalesceMs: number; leaveGraceMs: number; maxListed: number; settleMs: number }>;
-  readonly rooms: Readonly<{ lingerMs: number }>;
+  readonly rooms: Readonly<{
+    lingerMs: number;
+    publishTimeoutMs: number;
+    userHistory: Retention | undefined;
+    recentBytes: number;
+  }>;
   readonly requests: Readonly<{ windowMs: number; maxPerDevice: number; maxRecordBytes: number }>;
   readonly cluster: Readonly<{
     nodeId: string;
@@ -180,7 +196,12 @@ export function resolveRealtimeOptions(options: RealtimeOptions): ResolvedRealti
       maxListed: presence.maxListed ?? 1_000,
       settleMs: presence.settleMs ?? 6_000,
     },
-    rooms: { lingerMs: rooms.lingerMs ?? 10_000 },
+    rooms: {
+      lingerMs: rooms.lingerMs ?? 10_000,
+      publishTimeoutMs: rooms.publishTimeoutMs ?? 5_000,
+      userHistory: rooms.userHistory === false ? undefined : (rooms.userHistory ?? { size: 100, ttlMs: 86_400_000 }),
+      recentBytes: rooms.recentBytes ?? 16_777_216,
+    },
     requests: {
       windowMs: options.requests?.windowMs ?? 300_000,
       maxPerDevice: options.requests?.maxPerDevice ?? 256,
@@ -224,13 +245,14 @@ function isTransport(value: unknown): boolean {
   return value === 'websocket' || value === 'polling';
 }
 
-/** Each is a number of milliseconds; those in `positive` must be above 0. */
+/** Each is a whole number; those in `positive` must be above 0. */
 function checkTimes(options: RealtimeOptions): string[] {
   const { heartbeat = {}, presence = {}, rooms = {}, cluster = {}, metrics = {} } = options;
+  const { userHistory, ...roomNumbers } = rooms;
   const mayBeZero = {
     handlerTimeoutMs: options.handlerTimeoutMs,
     ...named('presence', presence),
-    ...named('rooms', rooms),
+    ...named('rooms', roomNumbers),
     ...named('metrics', metrics),
     ...named('drain', options.drain ?? {}),
     ...named('requests', options.requests ?? {}),
@@ -242,6 +264,8 @@ function checkTimes(options: RealtimeOptions): string[] {
     ...named('cluster', clusterTimes),
   };
   const problems = [...checkNumbers(mayBeZero, 0), ...checkNumbers(positive, 1)];
+  if (userHistory !== undefined && userHistory !== false)
+    problems.push(...checkRetention(userHistory, 'rooms.userHistory'));
   if (nodeId !== undefined && !/^[\w.:-]{1,64}$/.test(nodeId))
     problems.push('cluster.nodeId: 1 to 64 letters, digits and . : _ - are allowed');
   const { leaseMs = 15_000, renewMs = 5_000 } = cluster;

@@ -91,8 +91,7 @@ export class HostedHistory {
 
   /** One entry was erased, or all: who comes back does not get them from memory either. */
   onErased(offset: number | undefined): void {
-    if (offset === undefined) this.recovery?.trim(this.state.position?.offset ?? 0);
-    else this.recovery?.erase(offset);
+    this.recovery?.erase(offset);
   }
 
   /**

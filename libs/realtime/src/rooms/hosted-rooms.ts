@@ -2,30 +2,28 @@ import { roomChannel, type ClusterBus } from '../cluster/cluster-bus.js';
 import type { Cancel, Clock } from '../core/clock.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import type { HostedPresence } from '../presence/hosted-presence.js';
-import type { RoomBroadcast } from './room-broadcast.js';
-import { decodeRoomMessage } from './room-message.js';
+import type { HostedHistory } from './hosted-history.js';
+import { takePayload, type RoomFollowers, type RoomPayloadDeps } from './room-payload.js';
+import { isUserRoom } from './user-rooms.js';
 
-export interface HostedRoomsDeps {
+export interface HostedRoomsDeps extends RoomPayloadDeps {
   readonly bus: ClusterBus;
-  readonly broadcast: Pick<RoomBroadcast, 'deliver'>;
   readonly clock: Clock;
   readonly metrics: RealtimeMetrics;
-  readonly nodeId: string;
   /** Milliseconds a room without members stays subscribed: people come back. */
   readonly lingerMs: number;
   /** Whether this node has members of the room now. */
   readonly hasMembers: (room: string) => boolean;
   /** The presence table of a room whose policy asks for one. */
   readonly createPresence: (room: string) => HostedPresence | undefined;
+  /** The log's follower of a room that keeps its publications. */
+  readonly createHistory: (room: string) => HostedHistory | undefined;
 }
 
-export interface HostedRoom {
-  readonly name: string;
-  readonly presence: HostedPresence | undefined;
-}
+export type HostedRoom = RoomFollowers;
 
 interface Entry extends HostedRoom {
-  /** Resolves when the channel is subscribed and presence has been read; undefined after a failure, until the next try. */
+  /** Resolves when the channel is subscribed, presence and log have been read; undefined after a failure, until the next try. */
   active: Promise<void> | undefined;
   /** Joins under way: they keep the room although nobody is in it yet. */
   holds: number;
@@ -90,14 +88,15 @@ export class HostedRooms {
     this.offState();
     for (const entry of this.rooms.values()) {
       entry.linger?.();
-      entry.presence?.close();
+      closeEntry(entry);
     }
     this.rooms.clear();
   }
 
   private create(room: string): Entry {
-    const presence = this.deps.createPresence(room);
-    const entry: Entry = { name: room, presence, active: undefined, holds: 0, linger: undefined };
+    const { createPresence, createHistory } = this.deps;
+    const parts = { presence: createPresence(room), history: createHistory(room) };
+    const entry: Entry = { name: room, ...parts, active: undefined, holds: 0, linger: undefined };
     this.rooms.set(room, entry);
     this.deps.metrics.roomsHosted(this.rooms.size);
     return entry;
@@ -115,19 +114,12 @@ export class HostedRooms {
   }
 
   private async subscribe(entry: Entry): Promise<void> {
-    await this.deps.bus.subscribe(roomChannel(entry.name), (payload) => this.onPayload(entry, payload));
-    await entry.presence?.open();
+    await this.deps.bus.subscribe(roomChannel(entry.name), (payload) => takePayload(entry, payload, this.deps));
+    // A user's own room begins with the first thing heard: its log is not asked by each connect, only by who joins it.
+    await Promise.all([entry.presence?.open(), isUserRoom(entry.name) ? undefined : entry.history?.open()]);
   }
 
-  private onPayload(entry: Entry, payload: string): void {
-    if (payload.startsWith('p')) return entry.presence?.onChange(payload.slice(1));
-    const message = payload.startsWith('m') ? decodeRoomMessage(payload) : undefined;
-    if (!message) return this.deps.metrics.dropped('malformed-room-message');
-    if (message.header.n === this.deps.nodeId) return;
-    this.deps.broadcast.deliver(entry.name, message);
-  }
-
-  /** The bus is back: it has its own subscriptions again; rooms that failed to subscribe try once more, tables look for holes. */
+  /** The bus is back with its subscriptions: rooms that failed try once more, tables look for holes (logs: see PositionCheck). */
   private repair(): void {
     for (const entry of this.rooms.values()) {
       if (entry.active) void entry.presence?.resync();
@@ -140,7 +132,12 @@ export class HostedRooms {
     if (entry.holds > 0 || this.deps.hasMembers(entry.name)) return;
     this.rooms.delete(entry.name);
     this.deps.metrics.roomsHosted(this.rooms.size);
-    entry.presence?.close();
+    closeEntry(entry);
     this.deps.bus.unsubscribe(roomChannel(entry.name)).catch(() => this.deps.metrics.dropped('room-unsubscription'));
   }
+}
+
+function closeEntry({ presence, history }: HostedRoom): void {
+  presence?.close();
+  history?.close();
 }

@@ -1,22 +1,38 @@
+import type { BusState, ClusterBus } from '../cluster/cluster-bus.js';
+import type { Clock } from '../core/clock.js';
+import type { LogState, RoomLog } from '../history/room-log.js';
+import { Pause, backoffMs } from '../presence/backoff.js';
 import type { NodePresence } from '../presence/node-presence.js';
 import type { PresenceStore } from '../presence/presence-store.js';
+import type { HostedHistory } from './hosted-history.js';
 import type { HostedRooms } from './hosted-rooms.js';
 
 export interface PositionCheckDeps {
+  readonly bus: ClusterBus;
   readonly store: PresenceStore;
+  readonly log: Pick<RoomLog, 'states'>;
   readonly hosted: HostedRooms;
   readonly presence: NodePresence;
+  readonly clock: Clock;
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Compares what this node believes of its hosted rooms with what the store says, in one pipelined read for all of them:
- * a lost last message, or keys that were evicted, would otherwise show only at the next change.
+ * Compares what this node believes of its hosted rooms with what the storage says, in one pipelined turn for all of them:
+ * a lost last message, or keys that were evicted, would otherwise show only at the next change. Logs are compared after each
+ * confirmed re-subscription, too, until it worked. A room that nobody spoke in or joined is not asked about.
  */
 export class PositionCheck {
   private running: Promise<void> | undefined;
+  /** Counts re-subscriptions: the next one starts anew. */
+  private turn = 0;
+  private pause: Pause;
+  private readonly offState: () => void;
 
-  constructor(private readonly deps: PositionCheckDeps) {}
+  constructor(private readonly deps: PositionCheckDeps) {
+    this.pause = new Pause(deps.clock);
+    this.offState = deps.bus.onState((state) => void this.follow(state));
+  }
 
   /** One at a time; never rejects: what cannot be read is read the next time. */
   run(): Promise<void> {
@@ -26,13 +42,50 @@ export class PositionCheck {
     return this.running;
   }
 
+  close(): void {
+    this.offState();
+    this.turn += 1;
+    this.pause.end();
+  }
+
   private async compare(): Promise<void> {
     const { store, hosted, presence } = this.deps;
     const rooms = hosted.names();
-    const versions = await store.versions(rooms);
+    const [versions] = await Promise.all([store.versions(rooms), this.compareLogs({ isLate: false })]);
     for (const [index, room] of rooms.entries()) {
       await hosted.find(room)?.presence?.check(versions[index]);
       await presence.check(room, versions[index]);
+    }
+  }
+
+  private async follow(state: BusState): Promise<void> {
+    const turn = (this.turn += 1);
+    this.pause.end();
+    if (state !== 'up') return;
+    const pause = (this.pause = new Pause(this.deps.clock));
+    for (let attempt = 0; turn === this.turn; attempt += 1) {
+      try {
+        return await this.compareLogs({ isLate: true });
+      } catch (error) {
+        this.deps.onError(error);
+        await pause.wait(backoffMs(attempt));
+      }
+    }
+  }
+
+  private async compareLogs(options: { readonly isLate: boolean }): Promise<void> {
+    const { hosted, log } = this.deps;
+    const known = hosted.names().flatMap((room): { room: string; history: HostedHistory }[] => {
+      const history = hosted.find(room)?.history;
+      return history?.position ? [{ room, history }] : [];
+    });
+    if (known.length === 0) return;
+    const states: readonly (LogState | undefined)[] = await log.states(
+      known.map(({ room, history }) => ({ room, retention: history.retention })),
+    );
+    for (const [index, { history }] of known.entries()) {
+      const state = states[index];
+      if (state) history.check(state, options);
     }
   }
 }

@@ -1,3 +1,4 @@
+import { SERVER_EVENTS, type RoomStatus } from 'nestjs-realtime-protocol';
 import type { BroadcastOptions, LocalSockets } from '../core/link.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import type { RoomMember } from './room-member.js';
@@ -26,6 +27,11 @@ export class RoomBroadcast {
     const options = { except: message.header.x, volatile: message.header.v === 1 };
     if (isUserRoom(room)) sendToEach(members, message, options);
     else this.sockets.send(room, toEvent(message), options);
+  }
+
+  /** What the room itself has to say, before whatever is delivered next. */
+  tell(room: string, status: RoomStatus): void {
+    for (const { link } of this.registry.members(room)) link.emit(SERVER_EVENTS.room, status);
   }
 }
 

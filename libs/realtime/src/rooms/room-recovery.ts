@@ -56,7 +56,7 @@ const LOADS = 3;
  */
 export class RoomRecovery {
   private readonly recent: RecentRoom<NumberedMessage>;
-  /** Counts up with each gap: what is being read belongs to before. */
+  /** Counts up with gaps and erasures: what is being read belongs to before. */
   private generation = 0;
   private loading: Promise<void> | undefined;
   private readonly parsed = new WeakMap<NumberedMessage, Publication | false>();
@@ -84,7 +84,10 @@ export class RoomRecovery {
     this.recent.trim(start);
   }
 
-  erase(offset: number): void {
+  /** One entry, or all. */
+  erase(offset: number | undefined): void {
+    if (offset === undefined) return this.interrupt(this.deps.standing().position.offset);
+    this.generation += 1;
     this.recent.erase(offset);
   }
 
