@@ -135,6 +135,8 @@ export interface HistoryReply {
   publications: Publication[];
   /** Where the room stands now. */
   position: Position;
+  /** There are more in this direction: the reply is full, by number or by bytes. Absent: that was all. */
+  hasMore?: boolean;
 }
 
 export interface PublishReply {

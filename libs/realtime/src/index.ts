@@ -28,7 +28,10 @@ export {
 } from './connection/realtime.service.js';
 export { RequestId, getRequest } from './requests/request.decorators.js';
 export type { RequestInfo } from './requests/request-scope.js';
-export { RoomManager, type PublishOptions, type SocketLike } from './rooms/room-manager.js';
+export { RoomManager, type SocketLike } from './rooms/room-manager.js';
+export type { EmitOptions, PublishOptions, RoomsPublishReply } from './rooms/room-publisher.js';
+export type { HistoryQuery } from './rooms/room-history.js';
+export type { Retention } from './history/room-log.js';
 export type { RoomConnection, RoomConnectionsPage } from './rooms/member-queries.js';
 export {
   RoomPolicy,

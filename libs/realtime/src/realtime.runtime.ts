@@ -128,7 +128,7 @@ export class RealtimeRuntime {
     this.lag.close();
     // What cannot be said to an engine that is away must not hold up the exit: its lease runs out by itself.
     if (engine.bus.state !== 'up') await engine.close();
-    this.rooms.hosted.close();
+    this.rooms.close();
     await this.cluster.leave();
     await engine.close();
   }

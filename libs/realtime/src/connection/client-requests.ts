@@ -1,13 +1,24 @@
-import { CLIENT_EVENTS, isRoomName, userRoom, type JoinResult, type PresenceState } from 'nestjs-realtime-protocol';
+import {
+  CLIENT_EVENTS,
+  isRoomName,
+  userRoom,
+  type HistoryReply,
+  type JoinResult,
+  type PresenceState,
+} from 'nestjs-realtime-protocol';
 import type { Authenticator } from '../auth/authenticator.js';
 import type { Revocations } from '../auth/revocations.js';
 import { RealtimeError } from '../core/realtime-error.js';
+import { MAX_RECOVERED, MAX_RECOVERED_BYTES } from '../history/room-log.js';
 import type { NodePresence } from '../presence/node-presence.js';
 import type { PresenceStore } from '../presence/presence-store.js';
 import type { HostedRooms } from '../rooms/hosted-rooms.js';
-import type { RoomManager } from '../rooms/room-manager.js';
+import { MAX_ATTACHMENTS } from '../rooms/publication-body.js';
+import type { RoomHistory } from '../rooms/room-history.js';
+import { checkPosition, checkWhole } from '../rooms/room-input.js';
 import type { RoomMembership } from '../rooms/room-membership.js';
 import type { RoomPolicies } from '../rooms/room-policies.js';
+import type { RoomPublisher } from '../rooms/room-publisher.js';
 import type { RoomRegistry } from '../rooms/room-registry.js';
 import { isUserRoom } from '../rooms/user-rooms.js';
 import { Connection } from './connection.js';
@@ -22,7 +33,8 @@ export interface ClientRequestsDeps {
   readonly membership: RoomMembership;
   readonly hosted: HostedRooms;
   readonly policies: RoomPolicies;
-  readonly rooms: RoomManager;
+  readonly publisher: RoomPublisher;
+  readonly histories: RoomHistory;
   readonly presence: NodePresence;
   readonly store: PresenceStore;
   /** Unexpected failures of policies: logged and reported; the client gets `INTERNAL`. */
@@ -41,6 +53,7 @@ export class ClientRequests {
     [CLIENT_EVENTS.join, (connection, data) => this.join(connection, data)],
     [CLIENT_EVENTS.leave, (connection, data) => this.leave(connection, data)],
     [CLIENT_EVENTS.publish, (connection, data) => this.publish(connection, data)],
+    [CLIENT_EVENTS.history, (connection, data) => this.readHistory(connection, data)],
     [CLIENT_EVENTS.presence, (connection, data) => this.readPresence(connection, data)],
     [CLIENT_EVENTS.meta, (connection, data) => this.updateMeta(connection, data)],
     [CLIENT_EVENTS.refresh, (connection, data) => this.refresh(connection, data)],
@@ -99,7 +112,19 @@ export class ClientRequests {
     const context = { principal, room, params: match?.params ?? {}, namespace: link.namespace, connectionId: link.id };
     const mayPublish = await match?.declared.policy.canPublish?.({ ...context, event, data: fields['data'] });
     if (mayPublish !== true) throw new RealtimeError('FORBIDDEN');
-    return this.deps.rooms.publishAs(`user:${principal.id}`, room, event, fields['data'], id);
+    return this.deps.publisher.publishAs(principal.id, room, { event, data: fields['data'], id });
+  }
+
+  private async readHistory(connection: Connection, data: unknown): Promise<HistoryReply> {
+    const room = this.ownRoom(connection, data);
+    const { after, before, limit } = readRecord(data);
+    const query = {
+      after: after === undefined ? undefined : checkPosition('after', after),
+      before: before === undefined ? undefined : checkPosition('before', before),
+      limit: checkWhole('limit', limit, { least: 1, most: MAX_RECOVERED }),
+    };
+    const bounds = { maxBytes: MAX_RECOVERED_BYTES, maxAttachments: MAX_ATTACHMENTS };
+    return this.deps.histories.read(room, query, bounds);
   }
 
   private async readPresence(connection: Connection, data: unknown): Promise<unknown> {

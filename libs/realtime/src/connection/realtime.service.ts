@@ -5,12 +5,13 @@ import type { CommandFollower } from '../cluster/command-follower.js';
 import type { Clock } from '../core/clock.js';
 import type { NodeId } from '../core/ids.js';
 import { RealtimeError } from '../core/realtime-error.js';
-import type { PublishOptions, RoomManager } from '../rooms/room-manager.js';
+import type { RoomManager } from '../rooms/room-manager.js';
+import type { EmitOptions, PublishOptions } from '../rooms/room-publisher.js';
 import type { RoomRegistry } from '../rooms/room-registry.js';
 
 export interface RoomTarget {
   /** Ephemeral; see `RoomManager.emit`. */
-  emit(event: string, data?: unknown, options?: Omit<PublishOptions, 'id'>): void;
+  emit(event: string, data?: unknown, options?: EmitOptions): void;
   /** See `RoomManager.publish`. */
   publish(event: string, data: unknown, options?: PublishOptions): Promise<PublishReply>;
 }

@@ -10,7 +10,7 @@ export interface PublicationHeader {
   readonly n?: string;
   /** Attachments in base64. */
   readonly b?: readonly string[];
-  /** Unix time in milliseconds after which it is not recovered, by the clock of the storage. */
+  /** Unix time in milliseconds after which it is not recovered, by the clock of the publishing node; the log has its own. */
   readonly t?: number;
 }
 

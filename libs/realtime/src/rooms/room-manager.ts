@@ -1,18 +1,19 @@
-import { isRoomName, type PublishReply } from 'nestjs-realtime-protocol';
-import { roomChannel, type ClusterBus } from '../cluster/cluster-bus.js';
+import type { HistoryReply, Position, PublishReply } from 'nestjs-realtime-protocol';
 import type { ClusterRequests } from '../cluster/cluster-requests.js';
 import type { CommandLog } from '../cluster/command-log.js';
-import { randomId } from '../core/ids.js';
-import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
-import type { PublicationStore } from '../requests/publication-store.js';
-import { nextPublicationId } from '../requests/request-scope.js';
-import type { HostedRooms } from './hosted-rooms.js';
 import type { MemberQueries, RoomConnectionsPage } from './member-queries.js';
-import type { RoomBroadcast } from './room-broadcast.js';
+import type { HistoryQuery, RoomHistory } from './room-history.js';
+import { checkRoom, checkText } from './room-input.js';
 import type { RoomMember } from './room-member.js';
 import type { RoomMembership } from './room-membership.js';
-import { decodeRoomMessage, encodeRoomMessage, isDeliverable, toPayload } from './room-message.js';
+import {
+  replyFor,
+  type EmitOptions,
+  type PublishOptions,
+  type RoomPublisher,
+  type RoomsPublishReply,
+} from './room-publisher.js';
 import type { RoomRegistry } from './room-registry.js';
 
 /** Anything with a Socket.IO socket's id: the socket that Nest hands to a gateway. */
@@ -20,45 +21,15 @@ export interface SocketLike {
   readonly id: string;
 }
 
-export interface PublishOptions {
-  /**
-   * Names the publication: it is published once in 5 minutes to each room, however often that is tried. At most 128
-   * characters. Absent: random; for the handler of a request it follows from the request, so that a second run repeats it.
-   */
-  readonly id?: string | undefined;
-  /** Connections (socket ids) that do not get it. */
-  readonly exclude?: string | readonly string[] | undefined;
-  /** May be dropped for clients that are not ready to receive. Default false. */
-  readonly volatile?: boolean | undefined;
-}
-
 export interface RoomManagerDeps {
-  readonly bus: ClusterBus;
   readonly requests: ClusterRequests;
   readonly commands: CommandLog;
-  readonly publications: PublicationStore;
-  readonly broadcast: RoomBroadcast;
+  readonly publisher: RoomPublisher;
+  readonly histories: RoomHistory;
   readonly registry: RoomRegistry;
   readonly membership: RoomMembership;
-  readonly hosted: HostedRooms;
   readonly queries: MemberQueries;
-  readonly metrics: RealtimeMetrics;
-  readonly nodeId: string;
 }
-
-interface NamedPublish {
-  readonly publisher: string;
-  readonly targets: readonly string[];
-  readonly id: string;
-  readonly event: string;
-  readonly data: unknown;
-  readonly options: PublishOptions;
-  readonly mayDiffer?: boolean;
-}
-
-/** Publishers of ids that server code gave, and of those that follow from a request; clients have a colon in theirs. */
-const SERVER = 'server';
-const REQUESTS = 'requests';
 
 /**
  * Rooms for server code: one name is one room in the whole app, whatever namespace or node its members are on.
@@ -85,7 +56,11 @@ export class RoomManager {
   ): Promise<void> {
     checkRoom(room);
     if ('userId' in target) {
-      await this.deps.requests.request('rooms.join', { userId: checkUser(target.userId), room, meta: options.meta });
+      await this.deps.requests.request('rooms.join', {
+        userId: checkText('userId', target.userId),
+        room,
+        meta: options.meta,
+      });
       return;
     }
     await this.deps.membership.joinAsServer(this.memberOf(target), room, options.meta);
@@ -95,7 +70,7 @@ export class RoomManager {
   async leave(target: SocketLike | { readonly userId: string }, room: string): Promise<void> {
     checkRoom(room);
     if ('userId' in target) {
-      await this.deps.requests.request('rooms.leave', { userId: checkUser(target.userId), room });
+      await this.deps.requests.request('rooms.leave', { userId: checkText('userId', target.userId), room });
       return;
     }
     await this.deps.membership.leave(this.memberOf(target), room);
@@ -105,7 +80,7 @@ export class RoomManager {
   async kick(room: string, target: { userId: string } | { connectionId: string }, reason?: string): Promise<void> {
     checkRoom(room);
     if ('userId' in target)
-      await this.deps.commands.append({ kind: 'kick', room, userId: checkUser(target.userId), reason });
+      await this.deps.commands.append({ kind: 'kick', room, userId: checkText('userId', target.userId), reason });
     else
       await this.deps.commands.append({
         kind: 'kick',
@@ -121,56 +96,59 @@ export class RoomManager {
   }
 
   /**
-   * Publishes to all members in the cluster, at most once, in one order for all of them (without history).
-   * With an id, and in the handler of a request, it is idempotent: trying again gives the same reply and reaches nobody twice.
-   * @throws RealtimeError `UNAVAILABLE` (retryable) when the cluster engine did not take it: then nobody got it, or, with an
-   * id, nobody will get it twice. `BAD_REQUEST` for an id that was used for something else.
+   * Publishes to all members in the cluster. In a room with history it is numbered and kept: everybody gets it once and in
+   * its place, or is told of a gap; a node's publications to one room keep the order of their calls. Without history:
+   * whoever is there, at most once. It is tried again until `rooms.publishTimeoutMs`; with an id, and in the handler of a
+   * request, the caller may try again, too: that gives the same reply and reaches nobody twice.
+   * @throws RealtimeError `UNAVAILABLE` (retryable): nobody got it, and nobody will. `UNKNOWN`: the cluster engine went away
+   * while it was on its way; retryable if it has an id. `BAD_REQUEST`: data that is no JSON, an id that was used for something
+   * else. `LIMIT_EXCEEDED`: too large. Of several rooms, others may have got it.
    */
+  publish(room: string, event: string, data: unknown, options?: PublishOptions): Promise<PublishReply>;
+  publish(rooms: readonly string[], event: string, data: unknown, options?: PublishOptions): Promise<RoomsPublishReply>;
   async publish(
     rooms: string | readonly string[],
     event: string,
     data: unknown,
     options: PublishOptions = {},
-  ): Promise<PublishReply> {
-    const targets = checkRooms(rooms);
-    if (options.id !== undefined) {
-      const id = checkText('id', options.id);
-      return this.publishOnce({ publisher: SERVER, targets, id, event, data, options });
-    }
-    const derived = nextPublicationId(targets);
-    if (derived !== undefined) {
-      // A second run may say it differently (a time, a random number): the first has been published, and stands.
-      return this.publishOnce({ publisher: REQUESTS, targets, id: derived, event, data, options, mayDiffer: true });
-    }
-    const id = randomId();
-    const payloads = targets.map((room) => [room, encode({ room, event, data, id, options })] as const);
-    await Promise.all(payloads.map(([room, payload]) => this.deps.bus.publish(roomChannel(room), payload)));
-    this.deps.metrics.published();
-    return { id };
-  }
-
-  /** For a client: its ids do not meet those of others, nor the server's. `publisher` is never told to anybody. */
-  publishAs(publisher: string, room: string, event: string, data: unknown, id?: string): Promise<PublishReply> {
-    if (id === undefined) return this.publish(room, event, data);
-    return this.publishOnce({ publisher, targets: [checkRoom(room)], id, event, data, options: {} });
+  ): Promise<PublishReply | RoomsPublishReply> {
+    const reply = await this.deps.publisher.publish(rooms, event, data, options);
+    return typeof rooms === 'string' ? replyFor(rooms, reply) : reply;
   }
 
   /**
    * Ephemeral: members on this node get it at once, others at most once and only while the cluster engine is up.
    * No order relative to `publish`. Never rejects for an engine that is away: that is counted.
    */
-  emit(
-    rooms: string | readonly string[],
-    event: string,
-    data?: unknown,
-    options: Omit<PublishOptions, 'id'> = {},
-  ): void {
-    for (const room of checkRooms(rooms)) {
-      const payload = encode({ room, event, data, options, deliveredBy: this.deps.nodeId });
-      const message = decodeRoomMessage(payload);
-      if (message) this.deps.broadcast.deliver(room, message);
-      this.deps.bus.publish(roomChannel(room), payload).catch(() => this.deps.metrics.dropped('emit'));
-    }
+  emit(rooms: string | readonly string[], event: string, data?: unknown, options?: EmitOptions): void {
+    this.deps.publisher.emit(rooms, event, data, options);
+  }
+
+  /**
+   * What the room has kept, oldest first, and where it stands: the oldest `limit` after a position, the newest before one, or
+   * the newest of all.
+   * @throws RealtimeError `BAD_REQUEST`: a limit that is not 1 to 1 000, no position, a room without history. `NOT_FOUND`: a
+   * position of the future or of an epoch that is not known, or `after` one whose next publications are not kept any more.
+   */
+  history(room: string, query: HistoryQuery): Promise<HistoryReply> {
+    return this.deps.histories.read(room, query);
+  }
+
+  /**
+   * Erases everything that the room has kept; positions go on counting. Clients that join with an older one get
+   * `recovered: false`. Recent publications in the memory of a node that is cut off go when its position is checked.
+   */
+  clear(room: string): Promise<void> {
+    return this.deps.histories.clear(room);
+  }
+
+  /**
+   * Erases one publication, which leaves a hole; false if it was gone already. Who has received it keeps it. A node that does
+   * not hear of it (it is at most once) forgets its copy as all recent ones.
+   * @throws RealtimeError `NOT_FOUND` for a position of an epoch that the room does not know.
+   */
+  remove(room: string, position: Position): Promise<boolean> {
+    return this.deps.histories.remove(room, position);
   }
 
   /** Connections in the room, in the whole cluster; `missing` names nodes that did not answer in time. */
@@ -188,16 +166,6 @@ export class RoomManager {
     return [...this.memberOf(socket).rooms];
   }
 
-  private async publishOnce({ publisher, targets, mayDiffer, ...message }: NamedPublish): Promise<PublishReply> {
-    const { id } = message;
-    const named = targets.map((room) => ({ room, publisher, id, payload: encode({ room, ...message }) }));
-    const outcomes = await Promise.all(named.map((one) => this.deps.publications.publishOnce(one)));
-    if (mayDiffer !== true && outcomes.includes('conflict'))
-      throw new RealtimeError('BAD_REQUEST', 'this id names another publication');
-    if (outcomes.includes('published')) this.deps.metrics.published();
-    return { id };
-  }
-
   private memberOf(socket: SocketLike): RoomMember {
     const member = this.deps.registry.find(checkText('socket.id', socket?.id));
     if (!member) throw new RealtimeError('NOT_FOUND', 'This connection is not on this node, or is gone');
@@ -213,65 +181,4 @@ export class RoomManager {
     await Promise.allSettled(members.map((member) => apply(member, room, meta)));
     return members.length;
   }
-}
-
-function encode(message: {
-  room: string;
-  event: string;
-  data: unknown;
-  id?: string;
-  options: PublishOptions;
-  deliveredBy?: string;
-}): string {
-  const { room, event, data, id, options, deliveredBy } = message;
-  if (typeof event !== 'string' || event === '' || event.length > 256)
-    throw new RealtimeError('BAD_REQUEST', 'event must be a string of 1 to 256 characters');
-  if (!isDeliverable(event))
-    throw new RealtimeError(
-      'BAD_REQUEST',
-      `this event name is reserved: choose one that does not start with 'realtime:' and is none of Socket.IO's own`,
-    );
-  const x = toList(options.exclude);
-  const header = {
-    ...(x && { x }),
-    ...(options.volatile === true && { v: 1 as const }),
-    ...(deliveredBy && { n: deliveredBy }),
-  };
-  try {
-    return toPayload(encodeRoomMessage({ room, event, data, id, header }));
-  } catch (cause) {
-    throw new RealtimeError('BAD_REQUEST', 'data must be JSON', { cause });
-  }
-}
-
-function toList(value: string | readonly string[] | undefined): readonly string[] | undefined {
-  return typeof value === 'string' ? [value] : value;
-}
-
-function checkRooms(rooms: string | readonly string[]): readonly string[] {
-  const list = typeof rooms === 'string' ? [rooms] : rooms;
-  if (!Array.isArray(list) || list.length === 0)
-    throw new RealtimeError('BAD_REQUEST', 'rooms must name at least one room');
-  return list.map(checkRoom);
-}
-
-function checkRoom(room: string): string {
-  if (!isRoomName(room)) {
-    throw new RealtimeError(
-      'BAD_REQUEST',
-      'room must be 1 to 200 characters of A-Z a-z 0-9 _ - . : / @ | + %: use roomName()',
-    );
-  }
-  return room;
-}
-
-function checkUser(userId: string): string {
-  return checkText('userId', userId);
-}
-
-function checkText(name: string, value: string | undefined): string {
-  if (typeof value !== 'string' || value === '' || value.length > 128) {
-    throw new RealtimeError('BAD_REQUEST', `${name} must be a string of 1 to 128 characters`);
-  }
-  return value;
 }

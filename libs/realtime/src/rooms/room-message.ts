@@ -1,7 +1,7 @@
 import { isReservedEvent, type Position, type Publication } from 'nestjs-realtime-protocol';
 import type { EncodedEvent } from '../core/link.js';
 import type { LogEntry } from '../history/room-log.js';
-import { LazyEvent, encodeData, parseContent } from './publication-body.js';
+import { LazyEvent, encodeData, parseContent, type EncodedData } from './publication-body.js';
 import { attachmentsOf, parseHeader, type PublicationHeader } from './publication-header.js';
 
 /** What a room's channel carries after the letter `m`, known as far as delivery needs it: the body is not parsed. */
@@ -23,7 +23,7 @@ export interface OutgoingMessage {
   readonly id?: string | undefined;
   /** Principal whose client publishes; absent for server code. */
   readonly publisher?: string | undefined;
-  readonly header?: Omit<PublicationHeader, 'b' | 't'> | undefined;
+  readonly header?: Omit<PublicationHeader, 'b'> | undefined;
 }
 
 /** Names that Socket.IO keeps for itself: emitting one throws, on every node that the message reaches. */
@@ -37,6 +37,7 @@ const SOCKET_IO_EVENTS = new Set([
 ]);
 
 const FIRST_LINE = /^m(?:(\d{1,15}) ([\w-]{1,64}))?$/;
+const ERASURE = /^x(\d{0,15})$/;
 /** The event's name, as the first string of the body; 256 characters, each of them escaped at worst. */
 const EVENT = /^"((?:[^"\\\n]|\\.){1,1536})",/;
 
@@ -50,8 +51,11 @@ export function isDeliverable(event: string): boolean {
  * stays open, for the position that only the storage knows.
  * @throws TypeError for data that JSON and Socket.IO's binary attachments cannot carry.
  */
-export function encodeRoomMessage({ room, event, data, id, publisher, header }: OutgoingMessage): string {
-  const { json, attachments } = encodeData(data);
+export function encodeRoomMessage(
+  { room, event, data, id, publisher, header }: OutgoingMessage,
+  /** Of `data`, if it is known already. */
+  { json, attachments }: EncodedData = encodeData(data),
+): string {
   const b = attachments.length === 0 ? undefined : attachments.map((attachment) => attachment.toString('base64'));
   const meta = JSON.stringify({ room, id, publisher }).slice(0, -1);
   const head = header === undefined && b === undefined ? '{}' : JSON.stringify({ ...header, b });
@@ -61,6 +65,17 @@ export function encodeRoomMessage({ room, event, data, id, publisher, header }: 
 /** The payload of a message without a position: the log's script puts the others together. */
 export function toPayload(text: string): string {
   return `m\n${text}`;
+}
+
+/** Tells the nodes that an entry of the log was erased, or (undefined) all of them: they keep recent ones in memory. */
+export function encodeErasure(offset: number | undefined): string {
+  return `x${offset ?? ''}`;
+}
+
+/** Undefined for anything that is not ours. */
+export function decodeErasure(payload: string): { readonly offset: number | undefined } | undefined {
+  const [, offset] = ERASURE.exec(payload) ?? [];
+  return offset === undefined ? undefined : { offset: offset === '' ? undefined : Number(offset) };
 }
 
 /** Undefined for anything that is not ours: garbage, or another version's message, must not end a node. */
