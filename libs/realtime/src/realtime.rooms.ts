@@ -1,25 +1,36 @@
 import { SERVER_EVENTS } from 'nestjs-realtime-protocol';
 import type { LocalSockets } from './core/link.js';
+import { RecentPublications } from './history/recent-publications.js';
 import { HostedPresence } from './presence/hosted-presence.js';
 import type { ClusterParts } from './realtime.cluster.js';
 import type { NodeContext } from './realtime.context.js';
+import { HostedHistory } from './rooms/hosted-history.js';
 import { HostedRooms } from './rooms/hosted-rooms.js';
 import { MemberQueries } from './rooms/member-queries.js';
 import { PositionCheck } from './rooms/position-check.js';
+import { PublishQueue } from './rooms/publish-queue.js';
 import { RoomBroadcast } from './rooms/room-broadcast.js';
+import { RoomHistory } from './rooms/room-history.js';
 import { RoomManager } from './rooms/room-manager.js';
 import { RoomMembership } from './rooms/room-membership.js';
 import { RoomPolicies } from './rooms/room-policies.js';
+import { RoomPublisher } from './rooms/room-publisher.js';
+import type { NumberedMessage } from './rooms/room-recovery.js';
 import { RoomRegistry } from './rooms/room-registry.js';
 
 /** Rooms of this node: who is in them, what their channels say, and how server code reaches them. */
 export class RoomParts {
   readonly registry = new RoomRegistry();
-  readonly policies = new RoomPolicies();
+  readonly policies: RoomPolicies;
   readonly hosted: HostedRooms;
   readonly membership: RoomMembership;
+  readonly publisher: RoomPublisher;
+  readonly histories: RoomHistory;
   readonly manager: RoomManager;
   readonly positions: PositionCheck;
+  private readonly queue: PublishQueue;
+  private readonly broadcast: RoomBroadcast;
+  private readonly recent: RecentPublications<NumberedMessage>;
 
   constructor(
     private readonly context: NodeContext,
@@ -27,14 +38,18 @@ export class RoomParts {
     private readonly sockets: LocalSockets,
   ) {
     const { clock, metrics, nodeId, options, engine, note } = context;
-    const { bus, commands, publications, presence: store } = engine;
+    const { bus, log, commands, presence: store } = engine;
     const { presence, requests } = cluster;
-    const { registry, policies } = this;
-    const broadcast = new RoomBroadcast(registry, sockets, metrics);
+    const { registry } = this;
+    const { userHistory, recentBytes } = options.rooms;
+    const policies = (this.policies = new RoomPolicies(userHistory));
+    this.recent = new RecentPublications(recentBytes);
+    const broadcast = (this.broadcast = new RoomBroadcast(registry, sockets, metrics));
     this.hosted = new HostedRooms({
       ...{ bus, clock, metrics, nodeId, broadcast, lingerMs: options.rooms.lingerMs },
       hasMembers: (room) => registry.has(room),
       createPresence: (room) => this.createPresence(room),
+      createHistory: (room) => this.createHistory(room),
     });
     const { hosted } = this;
     this.membership = new RoomMembership({
@@ -46,11 +61,31 @@ export class RoomParts {
       maxRooms: options.limits.maxRooms,
     });
     const queries = new MemberQueries({ registry, policies, store, requests });
-    this.manager = new RoomManager({
-      ...{ bus, commands, publications, broadcast, registry, metrics, nodeId },
-      ...{ requests, membership: this.membership, hosted, queries },
+    this.queue = new PublishQueue({ log, clock, metrics, timeoutMs: options.rooms.publishTimeoutMs });
+    this.publisher = new RoomPublisher({
+      ...{ bus, log, queue: this.queue, policies, registry, broadcast, clock, metrics, nodeId },
     });
-    this.positions = new PositionCheck({ store, hosted, presence, onError: note });
+    this.histories = new RoomHistory({ bus, log, policies, metrics });
+    const { membership, publisher, histories } = this;
+    this.manager = new RoomManager({ commands, requests, publisher, histories, registry, membership, queries });
+    this.positions = new PositionCheck({ bus, store, log: engine.log, hosted, presence, clock, onError: note });
+  }
+
+  private createHistory(room: string): HostedHistory | undefined {
+    const { engine, clock, metrics } = this.context;
+    const retention = this.policies.retentionOf(room);
+    if (!retention) return undefined;
+    return new HostedHistory({
+      ...{ room, retention, log: engine.log, clock, metrics, recent: this.recent },
+      deliver: (message) => this.broadcast.deliver(room, message),
+      tell: (status) => this.broadcast.tell(room, status),
+    });
+  }
+
+  close(): void {
+    this.queue.close();
+    this.positions.close();
+    this.hosted.close();
   }
 
   private createPresence(room: string): HostedPresence | undefined {
