@@ -213,24 +213,6 @@ describe.each(Object.entries(REQUEST_STORES))('requests in %s', (name, create) =
       expect(await runnerOf(there, TWO).run(key, never)).toBe('done');
     });
   });
-
-  describe('when a publication has an id', () => {
-    it('puts it on the channel once, for each room and publisher, and refuses another payload', async () => {
-      const { bus, publications } = stores;
-      const room = `room/${randomId()}`;
-      const heard: string[] = [];
-      await bus.subscribe(`{${room}}:ch`, (payload) => heard.push(payload));
-      const publication = { room, publisher: 'ada', id: 'x', payload: 'm1' };
-      const outcomes = await Promise.all(Array.from({ length: 10 }, () => publications.publishOnce(publication)));
-      expect(outcomes.sort()).toEqual(['published', ...Array.from({ length: 9 }, () => 'repeat')]);
-      expect(await publications.publishOnce({ ...publication, payload: 'm2' })).toBe('conflict');
-      expect(await publications.publishOnce({ ...publication, publisher: 'bob', payload: 'm3' })).toBe('published');
-      expect(await publications.publishOnce({ ...publication, room: `${room}/2` })).toBe('published');
-      await bus.publish(`{${room}}:ch`, 'fence');
-      await eventually(() => expect(heard).toContain('fence'));
-      expect(heard).toEqual(['m1', 'm3', 'fence']);
-    });
-  });
 });
 
 it('ran against both engines', () => expect([...ran].sort()).toEqual(['memory', 'redis']));

@@ -1,22 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import {
-  MemoryBus,
-  MemoryHub,
-  MemoryPublicationStore,
-  MemoryRequestStore,
-  RedisBus,
-  RedisConnection,
-  RedisPublicationStore,
-  RedisRequestStore,
-  type ClusterBus,
-  type PublicationStore,
-  type RequestStore,
-} from '../support/engines.js';
+import { MemoryRequestStore, RedisConnection, RedisRequestStore, type RequestStore } from '../support/engines.js';
 import { sharedRedis } from '../support/redis.js';
 
 export interface RequestStores extends AsyncDisposable {
-  readonly bus: ClusterBus;
-  readonly publications: PublicationStore;
   /** Several stores of the same limits, as on several nodes. */
   readonly requests: readonly [RequestStore, RequestStore];
   /** A store whose window ends soon. */
@@ -31,14 +17,11 @@ const HASTY_LIMITS = { ...LIMITS, windowMs: HASTY_MS };
 
 export const REQUEST_STORES: Record<string, () => Promise<RequestStores>> = {
   memory: () => {
-    const bus = new MemoryBus(new MemoryHub());
     const store = new MemoryRequestStore(LIMITS);
     return Promise.resolve({
-      bus,
-      publications: new MemoryPublicationStore(bus),
       requests: [store, store],
       hasty: new MemoryRequestStore(HASTY_LIMITS),
-      [Symbol.asyncDispose]: () => bus.close(),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
     });
   },
   redis: async () => {
@@ -46,15 +29,11 @@ export const REQUEST_STORES: Record<string, () => Promise<RequestStores>> = {
     const keyPrefix = `${redis.prefix}${randomBytes(4).toString('hex')}:`;
     const connections = [0, 1].map(() => new RedisConnection({ url: redis.url, keyPrefix }));
     const [first, second] = connections as [RedisConnection, RedisConnection];
-    const bus = new RedisBus(first);
-    await bus.ready();
+    await first.ready();
     return {
-      bus,
-      publications: new RedisPublicationStore(first, 1_000_000),
       requests: [new RedisRequestStore(first, LIMITS), new RedisRequestStore(second, LIMITS)],
       hasty: new RedisRequestStore(first, HASTY_LIMITS),
       async [Symbol.asyncDispose]() {
-        await bus.close();
         await Promise.all(connections.map((connection) => connection.close()));
         await redis[Symbol.asyncDispose]();
       },

@@ -7,7 +7,6 @@ import type { RealtimeMetrics } from './core/metrics.js';
 import type { RoomLog } from './history/room-log.js';
 import type { RateStore } from './limits/rate-store.js';
 import type { PresenceStore } from './presence/presence-store.js';
-import type { PublicationStore } from './requests/publication-store.js';
 import type { RequestStore } from './requests/request-store.js';
 import type { ResolvedRealtimeOptions } from './realtime.options.js';
 
@@ -21,7 +20,6 @@ export interface Engine extends Lifecycle {
   readonly rates: RateStore;
   readonly requests: RequestStore;
   readonly log: RoomLog;
-  readonly publications: PublicationStore;
   /** Socket.IO's own cluster adapter; undefined in memory, where Socket.IO's default serves. */
   readonly socketIoAdapter: unknown;
 }

@@ -5,7 +5,6 @@ import { MemoryCommandLog } from './memory-command-log.js';
 import { MemoryNodeLeases } from './memory-node-leases.js';
 import type { RequestStoreOptions } from '../requests/request-store.js';
 import { MemoryPresenceStore } from './memory-presence-store.js';
-import { MemoryPublicationStore } from './memory-publication-store.js';
 import { MemoryRateStore } from './memory-rate-store.js';
 import { MemoryRequestStore } from './memory-request-store.js';
 import { MemoryRoomLog } from './memory-room-log.js';
@@ -29,7 +28,6 @@ export function createMemoryEngine({ clock, commandLog, requests }: MemoryEngine
     rates: new MemoryRateStore(clock),
     requests: new MemoryRequestStore(requests, clock),
     log: new MemoryRoomLog(bus, clock),
-    publications: new MemoryPublicationStore(bus, clock),
     socketIoAdapter: undefined,
     ready: () => bus.ready(),
     close: () => bus.close(),

@@ -8,7 +8,6 @@ import { RedisConnection } from './redis-connection.js';
 import { RedisNodeLeases } from './redis-node-leases.js';
 import type { RedisOptions } from './redis-options.js';
 import { RedisPresenceStore } from './redis-presence-store.js';
-import { RedisPublicationStore } from './redis-publication-store.js';
 import { RedisRateStore } from './redis-rate-store.js';
 import { RedisRequestStore } from './redis-request-store.js';
 import { RedisRoomLog } from './redis-room-log.js';
@@ -35,7 +34,6 @@ export function createRedisEngine(options: RedisOptions, { clock, metrics, comma
     rates: new RedisRateStore(connection),
     requests: new RedisRequestStore(connection, requests),
     log: new RedisRoomLog(connection, connection.options.maxMessageBytes),
-    publications: new RedisPublicationStore(connection, connection.options.maxMessageBytes),
     socketIoAdapter: adapter.factory,
     /** Rejects only with `required`: otherwise the node runs degraded until Redis is there. */
     async ready(): Promise<void> {
