@@ -68,11 +68,13 @@ class ProcessSentinels implements TestSentinels {
 
   async form(): Promise<void> {
     const { replicas = 2, sentinels = 3, proxied = false, args = [] } = this.settings;
-    const first = await startRedis({ args });
+    // A demoted master writes down what it copies: not into the working directory.
+    const own = (index: number): string[] => ['--dir', this.dir, '--dbfilename', `server-${index}.rdb`, ...args];
+    const first = await startRedis({ args: own(0) });
     this.servers.push(first);
     if (proxied) this.replication = await startTcpProxy({ port: first.port });
     for (let i = 0; i < replicas; i += 1) {
-      this.servers.push(await startRedis({ replicaOf: this.replication?.port ?? first.port, args }));
+      this.servers.push(await startRedis({ replicaOf: this.replication?.port ?? first.port, args: own(i + 1) }));
     }
     await this.synced();
     for (let i = 0; i < sentinels; i += 1) this.sentinels.push(await this.#startSentinel(i, first.port));

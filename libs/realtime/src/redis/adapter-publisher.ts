@@ -1,6 +1,6 @@
-import type { NodeRedisClient } from './redis-clients.js';
 import type { RedisConnection } from './redis-connection.js';
 import { RedisLink } from './redis-link.js';
+import type { NodeRedisClient, WireClient } from './wire-client.js';
 
 /** What `PUBSUB NUMSUB` would say with this node alone. */
 const ONLY_US: readonly [string, number] = ['', 1];
@@ -18,15 +18,11 @@ export class AdapterPublisher {
   constructor(connection: RedisConnection) {
     this.#connection = connection;
     this.#link = new RedisLink(connection.options, connection.clock, {
+      create: () => connection.clients.create('commands'),
+      follow: (onMoved) => connection.clients.watch(onMoved),
       watch: true,
       on: { up: () => undefined, down: () => undefined, error: () => undefined },
     });
-  }
-
-  /** Only of a Redis Cluster: the adapter adds up what each master says. */
-  get masters(): unknown {
-    const isCluster = this.#connection.options.address.cluster !== undefined;
-    return isCluster ? (this.#link.client?.raw as { masters?: unknown } | undefined)?.masters : undefined;
   }
 
   open(): void {
@@ -74,7 +70,7 @@ export class AdapterPublisher {
       const client = this.#link.client;
       if (client === undefined) return giveUp();
       const cancel = clock.after(options.adapter.requestsTimeoutMs, giveUp);
-      void client.send(undefined, args).then(resolve, giveUp).finally(cancel);
+      void subscribersOf(client, args).then(resolve, giveUp).finally(cancel);
     });
   }
 
@@ -90,4 +86,14 @@ export class AdapterPublisher {
     }
     return Promise.resolve(0);
   }
+}
+
+/** Each master of a cluster knows its own subscribers only. One that is away has none: they hear nothing from here. */
+async function subscribersOf({ shards }: WireClient, args: readonly string[]): Promise<unknown> {
+  const answers = await Promise.allSettled(shards.map((shard) => shard.send(args)));
+  const counts = answers.flatMap((answer) =>
+    answer.status === 'fulfilled' && Array.isArray(answer.value) ? [Number(answer.value[1])] : [],
+  );
+  if (counts.length === 0) throw new Error('no server says who is subscribed');
+  return [args[2], counts.reduce((sum, count) => sum + count, 0)];
 }

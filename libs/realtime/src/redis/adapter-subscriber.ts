@@ -1,6 +1,7 @@
-import type { BufferListener, WireClient } from './redis-clients.js';
+import type { Cancel } from '../core/clock.js';
 import type { RedisConnection } from './redis-connection.js';
 import { RedisLink } from './redis-link.js';
+import { reconnectDelayMs, type BufferListener, type WireClient } from './wire-client.js';
 
 const UNDO = { subscribe: 'unsubscribe', pSubscribe: 'pUnsubscribe', sSubscribe: 'sUnsubscribe' } as const;
 
@@ -12,6 +13,9 @@ interface Subscription {
   /** The client on which the server has confirmed it. */
   confirmedOn: WireClient | undefined;
   isBusy: boolean;
+  /** Refusals since the last success. */
+  refusals: number;
+  cancelRetry: Cancel;
 }
 
 /**
@@ -26,8 +30,15 @@ export class AdapterSubscriber {
   constructor(connection: RedisConnection) {
     this.#connection = connection;
     this.#link = new RedisLink(connection.options, connection.clock, {
+      create: () => connection.clients.create('subscriptions'),
+      follow: (onMoved) => connection.clients.watch(onMoved),
       watch: true,
-      on: { up: () => this.#reconcileAll(), down: () => undefined, error: () => undefined },
+      on: {
+        up: () => this.#reconcileAll(),
+        down: () => undefined,
+        error: () => undefined,
+        lost: (channel) => this.#lost(channel),
+      },
     });
   }
 
@@ -37,6 +48,7 @@ export class AdapterSubscriber {
 
   close(): void {
     this.#link.close();
+    for (const { cancelRetry } of this.#subscriptions.values()) cancelRetry();
     this.#subscriptions.clear();
   }
 
@@ -107,7 +119,25 @@ export class AdapterSubscriber {
         }
       }
     };
-    return { kind, channel, listeners, dispatch, confirmedOn: undefined, isBusy: false };
+    return {
+      kind,
+      channel,
+      listeners,
+      dispatch,
+      confirmedOn: undefined,
+      isBusy: false,
+      refusals: 0,
+      cancelRetry: () => undefined,
+    };
+  }
+
+  /** Its slot has moved to another master of the cluster: the server has told us, and nothing arrives any more. */
+  #lost(channel: string): void {
+    const subscription = this.#subscriptions.get(`sSubscribe ${channel}`);
+    if (subscription === undefined) return;
+    this.#connection.metrics.dropped('adapter-slot-moved');
+    subscription.confirmedOn = undefined;
+    void this.#reconcile(subscription);
   }
 
   #reconcileAll(): void {
@@ -127,6 +157,7 @@ export class AdapterSubscriber {
         if (isWanted) await client.raw[subscription.kind](subscription.channel, subscription.dispatch, true);
         else await client.raw[UNDO[subscription.kind]](subscription.channel);
         subscription.confirmedOn = isWanted ? client : undefined;
+        subscription.refusals = 0;
       }
       // A client that is reconnecting may still have it: then it is given up once that is back.
       const client = this.#link.client;
@@ -136,15 +167,22 @@ export class AdapterSubscriber {
         this.#subscriptions.delete(`${subscription.kind} ${subscription.channel}`);
       }
     } catch (error) {
-      // Broken: comes again with the connection. Refused (ACL, sharded mode before Redis 7): said, and tried then, too.
-      this.#connection.metrics.dropped('adapter-subscribe');
-      if (this.#link.client !== undefined) {
-        this.#connection.logger.warn(
-          `the Socket.IO adapter cannot subscribe to ${subscription.channel}: ${String(error)}`,
-        );
-      }
+      this.#refused(subscription, error);
     } finally {
       subscription.isBusy = false;
     }
+  }
+
+  /** A broken connection subscribes again when it is back. A refusal (ACL, a slot without a master) is said, and tried again. */
+  #refused(subscription: Subscription, error: unknown): void {
+    const { clock, logger, metrics } = this.#connection;
+    metrics.dropped('adapter-subscribe');
+    if (this.#link.client === undefined) return;
+    if (subscription.refusals === 0) {
+      logger.warn(`the Socket.IO adapter cannot subscribe to ${subscription.channel}: ${String(error)}`);
+    }
+    subscription.cancelRetry();
+    const delayMs = reconnectDelayMs((subscription.refusals += 1));
+    subscription.cancelRetry = clock.after(delayMs, () => void this.#reconcile(subscription));
   }
 }

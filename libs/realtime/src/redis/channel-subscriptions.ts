@@ -1,4 +1,4 @@
-import type { WireClient } from './redis-clients.js';
+import type { WireClient } from './wire-client.js';
 
 /** Channels in one SUBSCRIBE: long enough to be cheap, short enough not to block a shared Redis. */
 const BATCH = 500;

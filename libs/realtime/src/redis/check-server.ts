@@ -1,18 +1,33 @@
 import type { ResolvedRedisOptions } from './redis-options.js';
-import type { ScriptRunner } from './script-runner.js';
+import type { WireShard } from './wire-client.js';
 
 /** Between this clock and Redis' beyond which someone should look: token times and last-seen are compared with it. */
 const SKEW_MS = 5_000;
 
-type Checked = Pick<ScriptRunner, 'command'> & { readonly options: ResolvedRedisOptions };
+interface Checked {
+  readonly shards: readonly WireShard[];
+  readonly options: ResolvedRedisOptions;
+}
 
-/** What is wrong with this server for us, in whole sentences. Never rejects: a server that tells nothing is not complained about. */
-export async function checkServer(redis: Checked, unixNow: number): Promise<string[]> {
+/**
+ * What is wrong with these servers for us, each thing once, in whole sentences. Never rejects: a server that tells nothing
+ * is not complained about.
+ */
+export async function checkServer({ shards, options }: Checked, unixNow: number): Promise<string[]> {
+  const warnings = await Promise.all(shards.map((shard) => checkShard(shard, { options, unixNow })));
+  return [...new Set(warnings.flat())];
+}
+
+async function checkShard(
+  shard: WireShard,
+  { options, unixNow }: { options: ResolvedRedisOptions; unixNow: number },
+): Promise<string[]> {
   try {
-    const [info, time] = await Promise.all([redis.command('INFO'), redis.command('TIME')]);
+    const [info, time] = await Promise.all([shard.send(['INFO']), shard.send(['TIME'])]);
     return [
       ...evictionWarnings(String(info)),
-      ...versionWarnings(String(info), redis.options),
+      ...kindWarnings(String(info), options),
+      ...versionWarnings(String(info), options),
       ...skewWarnings(time, unixNow),
     ];
   } catch {
@@ -31,6 +46,14 @@ function evictionWarnings(info: string): string[] {
   return [
     `Redis evicts any key when it is full (maxmemory-policy ${policy}): presence and history can vanish; use noeviction`,
   ];
+}
+
+function kindWarnings(info: string, { address }: ResolvedRedisOptions): string[] {
+  const mode = field(info, 'redis_mode');
+  if (mode === 'cluster' && address.cluster === undefined) {
+    return ['this Redis is a node of a cluster: give redis.cluster, or most commands will be refused (MOVED)'];
+  }
+  return mode === 'sentinel' ? ['this is a Redis Sentinel, not a Redis: give redis.sentinel'] : [];
 }
 
 function versionWarnings(info: string, { adapter }: ResolvedRedisOptions): string[] {

@@ -1,14 +1,15 @@
 import type { Cancel, Clock } from '../core/clock.js';
 import { fromReplyError, RedisUnavailableError } from './redis-unavailable-error.js';
-import type { WireClient } from './redis-clients.js';
+import type { Passage, WireClient } from './wire-client.js';
 
-export type SendCommand = (client: WireClient) => Promise<unknown>;
+export type SendCommand = (client: WireClient, passage: Passage) => Promise<unknown>;
 
-interface Pending {
+interface Pending extends Passage {
   readonly send: SendCommand;
   readonly calledAt: number;
   readonly dueAt: number;
   isSent: boolean;
+  isOver: boolean;
   settle(outcome: { value: unknown } | { error: unknown }): void;
 }
 
@@ -58,8 +59,11 @@ export class PendingCommands {
         calledAt,
         dueAt: calledAt + this.#options.timeoutMs,
         isSent: false,
+        isWritten: false,
+        isOver: false,
         settle: (outcome) => {
           if (!this.#all.delete(pending)) return;
+          pending.isOver = true;
           const isOk = 'value' in outcome;
           this.#options.onSettled((this.#options.clock.now() - calledAt) / 1_000, isOk);
           if (this.#all.size === 0) this.#onEmpty?.();
@@ -94,14 +98,15 @@ export class PendingCommands {
 
   #send(pending: Pending, client: WireClient): void {
     pending.isSent = true;
-    pending.send(client).then(
+    pending.isWritten = true;
+    pending.send(client, pending).then(
       (value) => pending.settle({ value }),
       (error: unknown) => pending.settle({ error }),
     );
   }
 
   #refuse(pending: Pending, reason: string): void {
-    pending.settle({ error: new RedisUnavailableError({ maybeWritten: pending.isSent, cause: new Error(reason) }) });
+    pending.settle({ error: new RedisUnavailableError({ maybeWritten: pending.isWritten, cause: new Error(reason) }) });
   }
 
   /** One timer for all: it runs for the oldest command, which is usually answered long before. */

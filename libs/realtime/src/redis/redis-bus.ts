@@ -1,17 +1,17 @@
 import type { BusListener, BusState, ClusterBus } from '../cluster/cluster-bus.js';
-import type { Cancel } from '../core/clock.js';
 import { randomId } from '../core/ids.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import { ChannelSubscriptions } from './channel-subscriptions.js';
-import type { WireClient } from './redis-clients.js';
+import { EchoProbe } from './echo-probe.js';
 import type { RedisConnection } from './redis-connection.js';
 import { RedisLink } from './redis-link.js';
 import { RedisUnavailableError } from './redis-unavailable-error.js';
+import type { WireClient } from './wire-client.js';
 
 /**
  * The bus over Redis PUB/SUB: publishes through the shared command connection, listens on one of its own. Refuses to call
- * itself `up` on good faith: a message to our own channel must come back. Invariant: `up` means that every subscription
- * was confirmed by the server and that an echo came within `probeTimeoutMs`.
+ * itself `up` on good faith: a message to our own channel must come back, through each master of a cluster. Invariant: `up`
+ * means that every subscription was confirmed by the server and that every echo came within `probeTimeoutMs`.
  */
 export class RedisBus implements ClusterBus {
   readonly #connection: RedisConnection;
@@ -25,10 +25,8 @@ export class RedisBus implements ClusterBus {
   #state: BusState = 'down';
   #roundTripMs: number | undefined;
   #lastClient: WireClient | undefined;
-  /** Only while subscriptions are confirmed: when each unanswered probe left. */
-  #probes: Map<string, number> | undefined;
-  #heardAt = 0;
-  #cancelProbing: Cancel = () => undefined;
+  /** Only while subscriptions are confirmed. */
+  #probe: EchoProbe | undefined;
   #isOpen = false;
   #isClosed = false;
   readonly #forgetConnection: () => void;
@@ -42,12 +40,14 @@ export class RedisBus implements ClusterBus {
       refused: (error) => this.#refused(error),
     });
     this.#link = new RedisLink(connection.options, connection.clock, {
+      create: () => connection.clients.create('subscriptions'),
+      follow: (onMoved) => connection.clients.watch(onMoved),
       watch: false,
       on: { up: (client) => void this.#resume(client), down: () => this.#down(), error: () => undefined },
     });
     this.#forgetConnection = connection.onState((isUp) => {
       if (!isUp) this.#setState('down');
-      else if (this.#probes !== undefined) this.#probe();
+      else this.#probe?.send();
     });
   }
 
@@ -121,7 +121,7 @@ export class RedisBus implements ClusterBus {
   }
 
   #deliver(channel: string, message: string): void {
-    if (channel === this.#probeChannel) return this.#echo(message);
+    if (channel === this.#probeChannel) return this.#probe?.receive(message);
     if (message.length > this.#connection.options.maxMessageBytes) {
       return this.#connection.metrics.dropped('bus-oversized');
     }
@@ -157,56 +157,35 @@ export class RedisBus implements ClusterBus {
 
   #startProbing(): void {
     const { clock, options } = this.#connection;
-    this.#cancelProbing();
-    const probes = new Map<string, number>();
-    // Half an interval of slack, because timers tremble; asked twice, because a timer runs before the socket is read.
-    const limitMs = options.probeTimeoutMs - options.probeIntervalMs / 2;
-    const isSilent = (): boolean => clock.now() - this.#heardAt >= limitMs;
-    this.#probes = probes;
-    this.#heardAt = clock.now();
-    let tickedAt = clock.now();
-    this.#cancelProbing = clock.every(options.probeIntervalMs, () => {
-      const now = clock.now();
-      // A late tick means that this process was stopped: the echo may lie unread in the socket.
-      if (now - tickedAt > 2 * options.probeIntervalMs) this.#heardAt = now;
-      tickedAt = now;
-      if (isSilent()) clock.after(0, () => this.#probes === probes && isSilent() && this.#giveUp());
-      else this.#probe();
-    });
-    this.#probe();
-  }
-
-  #probe(): void {
-    const id = randomId(6);
-    this.#probes?.set(id, this.#connection.clock.now());
-    this.#connection.command('PUBLISH', this.#probeChannel, id).catch(() => {
-      // Refused at once (ACL, full queue) or too late: either way nobody can hear us.
-      if (this.#probes?.delete(id) === true) this.#setState('down');
+    this.#probe?.stop();
+    this.#probe = new EchoProbe({
+      clock,
+      intervalMs: options.probeIntervalMs,
+      timeoutMs: options.probeTimeoutMs,
+      channel: this.#probeChannel,
+      shards: () => this.#connection.shards,
+      heard: (roundTripMs) => this.#heard(roundTripMs),
+      mute: () => this.#setState('down'),
+      silent: (isDeaf) => this.#silent(isDeaf),
     });
   }
 
-  #echo(id: string): void {
-    const sentAt = this.#probes?.get(id);
-    if (sentAt === undefined) return;
-    for (const older of [...(this.#probes?.keys() ?? [])]) {
-      this.#probes?.delete(older);
-      if (older === id) break;
-    }
-    this.#heardAt = sentAt;
-    this.#roundTripMs = this.#connection.clock.now() - sentAt;
-    this.#connection.metrics.clusterDelivery(this.#roundTripMs / 1_000);
+  #heard(roundTripMs: number): void {
+    this.#roundTripMs = roundTripMs;
+    this.#connection.metrics.clusterDelivery(roundTripMs / 1_000);
     this.#setState('up');
   }
 
-  #giveUp(): void {
+  #silent(isDeaf: boolean): void {
+    this.#setState('down');
+    if (!isDeaf) return;
     this.#connection.logger.warn(`no echo from Redis for ${this.#connection.options.probeTimeoutMs} ms: reconnecting`);
     this.#link.replace();
   }
 
   #down(): void {
-    this.#cancelProbing();
-    this.#cancelProbing = () => undefined;
-    this.#probes = undefined;
+    this.#probe?.stop();
+    this.#probe = undefined;
     this.#subscriptions.drop();
     this.#setState('down');
   }

@@ -3,12 +3,13 @@ import { systemClock, type Clock } from '../core/clock.js';
 import type { Lifecycle } from '../core/lifecycle.js';
 import { noMetrics, type RealtimeMetrics } from '../core/metrics.js';
 import { PendingCommands } from './pending-commands.js';
-import { describeAddress, type WireClient } from './redis-clients.js';
+import { createWireClients, describeAddress } from './redis-clients.js';
 import { RedisLink } from './redis-link.js';
 import { resolveRedisOptions, type RedisOptions, type ResolvedRedisOptions } from './redis-options.js';
 import { RedisUnavailableError } from './redis-unavailable-error.js';
 import { checkServer } from './check-server.js';
 import type { RedisScript, ScriptRunner } from './script-runner.js';
+import type { WireClient, WireClients, WireCommand } from './wire-client.js';
 
 /** For answers on their way when the connection is closed: a few round trips, not a hung server's time. */
 const CLOSE_WITHIN_MS = 1_000;
@@ -32,11 +33,11 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
   readonly clock: Clock;
   readonly metrics: RealtimeMetrics;
   readonly logger: Pick<Logger, 'log' | 'warn' | 'error'>;
+  /** Makes clients of this Redis, also for other connections to it: what they know of it is shared. */
+  readonly clients: WireClients;
   readonly #pending: PendingCommands;
   readonly #link: RedisLink;
   readonly #listeners = new Set<(isUp: boolean) => void>();
-  /** Scripts that this client has sent whole; Redis knows them from then on. */
-  #loaded = new WeakMap<WireClient, Set<string>>();
   #opening: Promise<void> | undefined;
   #isUp = false;
   #wasToldDown = false;
@@ -57,7 +58,10 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
       maxQueued: this.options.maxQueuedCommands,
       onSettled: (seconds, isOk) => this.metrics.redisCommand(seconds, isOk),
     });
+    this.clients = createWireClients(this.options, this.clock);
     this.#link = new RedisLink(this.options, this.clock, {
+      create: () => this.clients.create('commands'),
+      follow: (onMoved) => this.clients.watch(onMoved),
       watch: true,
       on: { up: (client) => this.#up(client), down: () => this.#down(), error: (error) => this.#failed(error) },
     });
@@ -66,6 +70,11 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
   /** Whether commands are sent at once now. A hung server is noticed within `probeTimeoutMs`. */
   get isUp(): boolean {
     return this.#isUp;
+  }
+
+  /** Every server that publishes for us: one, or each master of a Redis Cluster. Empty while Redis is away. */
+  get shards(): WireClient['shards'] {
+    return this.#link.client?.shards ?? [];
   }
 
   /** Commands that wait for Redis or for its answer. */
@@ -96,23 +105,11 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
   }
 
   command(...args: readonly string[]): Promise<unknown> {
-    return this.#add((client) => client.send(args[1], args));
+    return this.#add({ key: args[1], args });
   }
 
   run(script: RedisScript, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    const rest = [String(keys.length), ...keys, ...args];
-    return this.#add((client) => {
-      const loaded = this.#loadedOn(client);
-      // The first call sends the script itself: a NOSCRIPT answer would let later calls of the same turn overtake it.
-      const isKnown = loaded.has(script.sha1);
-      loaded.add(script.sha1);
-      if (!isKnown) return client.send(keys[0], ['EVAL', script.lua, ...rest]);
-      return client.send(keys[0], ['EVALSHA', script.sha1, ...rest]).catch((error: unknown) => {
-        const isUnknown = error instanceof Error && error.message.startsWith('NOSCRIPT');
-        if (!isUnknown) throw error;
-        return client.send(keys[0], ['EVAL', script.lua, ...rest]);
-      });
-    });
+    return this.#add({ key: keys[0], args: [String(keys.length), ...keys, ...args], script });
   }
 
   async #close(): Promise<void> {
@@ -123,12 +120,14 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
     this.#listeners.clear();
   }
 
-  async #add(send: (client: WireClient) => Promise<unknown>): Promise<unknown> {
+  async #add(command: WireCommand): Promise<unknown> {
     if (this.#closing !== undefined) {
       throw new RedisUnavailableError({ maybeWritten: false, cause: new Error('the connection was closed') });
     }
     void this.ready().catch(() => undefined);
-    return this.#pending.add((client) => send(client).catch((error: unknown) => this.#refused(client, error)));
+    return this.#pending.add((client, passage) =>
+      client.send(command, passage).catch((error: unknown) => this.#refused(client, error)),
+    );
   }
 
   #refused(client: WireClient, error: unknown): never {
@@ -163,15 +162,7 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
     });
   }
 
-  #loadedOn(client: WireClient): Set<string> {
-    let loaded = this.#loaded.get(client);
-    if (loaded === undefined) this.#loaded.set(client, (loaded = new Set()));
-    return loaded;
-  }
-
   #up(client: WireClient): void {
-    // The server may be another one, or may have restarted: it need not know any script.
-    this.#loaded = new WeakMap();
     this.#isUp = true;
     if (this.#wasToldDown) this.logger.log(`Redis is back at ${this.address}`);
     this.#wasToldDown = false;
@@ -180,7 +171,8 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
     for (const listener of this.#listeners) listener(true);
     if (this.#isServerChecked) return;
     this.#isServerChecked = true;
-    void checkServer(this, this.clock.unixNow()).then((warnings) => warnings.forEach((line) => this.logger.warn(line)));
+    const warn = (lines: string[]): void => lines.forEach((line) => this.logger.warn(line));
+    void checkServer({ shards: client.shards, options: this.options }, this.clock.unixNow()).then(warn);
   }
 
   #down(): void {

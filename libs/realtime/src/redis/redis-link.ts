@@ -1,51 +1,53 @@
 import type { Cancel, Clock } from '../core/clock.js';
-import { createWireClient, reconnectDelayMs, type WireClient } from './redis-clients.js';
 import type { ResolvedRedisOptions } from './redis-options.js';
+import { reconnectDelayMs, type WireClient, type WireClients } from './wire-client.js';
 
 /**
- * One connection to Redis that never gives up: node-redis reconnects it, and when it answers nothing any more (half-open,
- * or a hung server) the whole client is thrown away and made anew. Refuses to queue: who uses it keeps what waits.
+ * One connection to Redis that never gives up: when it ends, or answers nothing any more (half-open, or a hung server), or
+ * leads to the wrong server, the whole client is thrown away and made anew. Refuses to queue: who uses it keeps what waits.
  * Invariant: at most one client is alive, and nothing it does or says after its end reaches the listeners.
  */
-export class RedisLink {
+export class RedisLink<Client extends WireClient = WireClient> {
   readonly #options: ResolvedRedisOptions;
   readonly #clock: Clock;
-  readonly #on: LinkListeners;
-  readonly #watch: boolean;
-  #client: WireClient | undefined;
+  readonly #settings: LinkSettings<Client>;
+  #client: Client | undefined;
   #isUp = false;
+  #upAt = 0;
   #replaced = 0;
   #cancelRetry: Cancel = () => undefined;
   #cancelWatch: Cancel = () => undefined;
+  #forgetMoves: (() => void) | undefined;
 
-  /** `watch`: probe it by PING every `probeIntervalMs`; without it the owner has a better probe and calls `replace()`. */
-  constructor(options: ResolvedRedisOptions, clock: Clock, settings: { watch: boolean; on: LinkListeners }) {
+  constructor(options: ResolvedRedisOptions, clock: Clock, settings: LinkSettings<Client>) {
     this.#options = options;
     this.#clock = clock;
-    this.#watch = settings.watch;
-    this.#on = settings.on;
+    this.#settings = settings;
   }
 
   /** Present only while commands can be sent. */
-  get client(): WireClient | undefined {
+  get client(): Client | undefined {
     return this.#isUp ? this.#client : undefined;
   }
 
   open(): void {
-    const client = createWireClient(this.#options);
+    // Another server is the right one: there is nothing to wait for.
+    this.#forgetMoves ??= this.#settings.follow?.(() => this.#restart()) ?? (() => undefined);
+    const client = this.#settings.create();
     this.#client = client;
-    client.onChange((isReady, error) => {
-      if (this.#client !== client) return;
-      if (error !== undefined) this.#on.error(error);
-      if (this.#client === client) this.#setUp(isReady);
+    const isOurs = (): boolean => this.#client === client;
+    client.listen({
+      change: (isReady) => isOurs() && this.#setUp(isReady),
+      error: (error) => isOurs() && this.#settings.on.error(error),
+      end: () => isOurs() && this.replace(),
+      lost: (channel) => isOurs() && this.#settings.on.lost?.(channel),
     });
     client.connect().then(
-      () => this.#client === client && this.#setUp(true),
-      // The reconnect strategy never gives up, so this is the end of a thrown-away client, or a cluster without nodes.
+      () => isOurs() && this.#setUp(client.isReady),
       (error: unknown) => {
-        if (this.#client !== client) return;
-        this.#on.error(error instanceof Error ? error : new Error(String(error)));
-        this.replace();
+        if (!isOurs()) return;
+        this.#settings.on.error(error instanceof Error ? error : new Error(String(error)));
+        if (isOurs()) this.replace();
       },
     );
   }
@@ -53,13 +55,23 @@ export class RedisLink {
   /** Throws the client away, with what it still had to do, and makes a new one after a jittered pause. */
   replace(): void {
     if (this.#client === undefined) return;
+    const hasLasted = this.#isUp && this.#clock.now() - this.#upAt >= this.#options.probeTimeoutMs;
+    if (hasLasted) this.#replaced = 0;
     this.#drop();
     this.#cancelRetry = this.#clock.after(reconnectDelayMs(this.#replaced++), () => this.open());
   }
 
   close(): void {
     this.#cancelRetry();
+    this.#forgetMoves?.();
+    this.#forgetMoves = undefined;
     this.#drop();
+  }
+
+  #restart(): void {
+    this.#cancelRetry();
+    this.#drop();
+    this.open();
   }
 
   #drop(): void {
@@ -73,9 +85,10 @@ export class RedisLink {
     if (this.#isUp === isUp) return;
     this.#isUp = isUp;
     this.#cancelWatch();
-    if (!isUp || this.#client === undefined) return this.#on.down();
-    if (this.#watch) this.#startWatch(this.#client);
-    this.#on.up(this.#client);
+    if (!isUp || this.#client === undefined) return this.#settings.on.down();
+    this.#upAt = this.#clock.now();
+    if (this.#settings.watch) this.#startWatch(this.#client);
+    this.#settings.on.up(this.#client);
   }
 
   #startWatch(client: WireClient): void {
@@ -95,11 +108,10 @@ export class RedisLink {
       if (isSilent()) this.#clock.after(0, () => this.#client === client && isSilent() && this.#giveUp());
       if (asked !== undefined) return;
       asked = now;
-      client.send(undefined, ['PING']).then(
+      client.send({ args: ['PING'] }).then(
         () => {
           answered = now;
           asked = undefined;
-          this.#replaced = 0;
         },
         () => (asked = undefined),
       );
@@ -107,14 +119,25 @@ export class RedisLink {
   }
 
   #giveUp(): void {
-    this.#on.error(new Error(`no answer for ${this.#options.probeTimeoutMs} ms`));
+    this.#settings.on.error(new Error(`no answer for ${this.#options.probeTimeoutMs} ms`));
     this.replace();
   }
 }
 
-export interface LinkListeners {
-  up(client: WireClient): void;
+export interface LinkSettings<Client> {
+  create(): Client;
+  /** `WireClients.watch`: whether the connection has to go elsewhere. */
+  readonly follow?: WireClients['watch'] | undefined;
+  /** Probe it by PING every `probeIntervalMs`; without it the owner has a better probe and calls `replace()`. */
+  readonly watch: boolean;
+  readonly on: LinkListeners<Client>;
+}
+
+export interface LinkListeners<Client> {
+  up(client: Client): void;
   down(): void;
   /** Also for every failed attempt to connect. */
   error(error: Error): void;
+  /** See `WireEvents`. */
+  lost?(channel: string): void;
 }

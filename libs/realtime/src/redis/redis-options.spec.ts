@@ -1,5 +1,6 @@
 import { checkRedisOptions } from './check-redis-options.js';
-import { describeAddress, reconnectDelayMs, socketTimeouts } from './redis-clients.js';
+import { describeAddress } from './redis-clients.js';
+import { reconnectDelayMs, socketTimeouts } from './wire-client.js';
 import { resolveRedisOptions, type RedisOptions } from './redis-options.js';
 
 describe('when Redis options are checked', () => {

@@ -7,12 +7,21 @@ export interface RedisAddress {
   url?: string | undefined;
   /** Host and port (default 6379), or the path of a Unix socket. */
   socket?: { host?: string | undefined; port?: number | undefined; path?: string | undefined } | undefined;
-  /** Redis Sentinel: the name of the master and some of the sentinels. */
-  sentinel?: { name: string; nodes: readonly RedisNodeAddress[] } | undefined;
+  /** Redis Sentinel: the name of the master and all sentinels: more than half of those named here are asked each time. */
+  sentinel?: RedisSentinelAddress | undefined;
   /** Redis Cluster: some of its nodes; the others are found through them. */
   cluster?: { nodes: readonly RedisNodeAddress[] } | undefined;
   /** The app's own node-redis client. Only its settings are used (`duplicate()`): it is never connected, used or closed. */
   client?: Pick<RedisClientType, 'duplicate' | 'options'> | undefined;
+}
+
+export interface RedisSentinelAddress {
+  name: string;
+  nodes: readonly RedisNodeAddress[];
+  /** ACL user of the sentinels themselves. Default: none. */
+  username?: string | undefined;
+  /** Of the sentinels themselves (`requirepass`). Default: none. Never logged. */
+  password?: string | undefined;
 }
 
 export interface RedisNodeAddress {
