@@ -58,7 +58,9 @@ export class RoomParts {
       clock,
       hosted,
       presence,
+      metrics,
       maxRooms: options.limits.maxRooms,
+      maxSendBufferBytes: options.limits.maxSendBufferBytes,
     });
     const queries = new MemberQueries({ registry, policies, store, requests });
     this.queue = new PublishQueue({ log, clock, metrics, timeoutMs: options.rooms.publishTimeoutMs });

@@ -1,11 +1,4 @@
-import {
-  CLIENT_EVENTS,
-  isRoomName,
-  userRoom,
-  type HistoryReply,
-  type JoinResult,
-  type PresenceState,
-} from 'nestjs-realtime-protocol';
+import { CLIENT_EVENTS, userRoom, type HistoryReply, type PresenceState } from 'nestjs-realtime-protocol';
 import type { Authenticator } from '../auth/authenticator.js';
 import type { Revocations } from '../auth/revocations.js';
 import { RealtimeError } from '../core/realtime-error.js';
@@ -21,6 +14,7 @@ import type { RoomPolicies } from '../rooms/room-policies.js';
 import type { RoomPublisher } from '../rooms/room-publisher.js';
 import type { RoomRegistry } from '../rooms/room-registry.js';
 import { isUserRoom } from '../rooms/user-rooms.js';
+import { ClientJoins, type Answer } from './client-joins.js';
 import { Connection } from './connection.js';
 import type { ConnectionFlow } from './connection-flow.js';
 import { checkMeta, readRecord, readText } from './request-fields.js';
@@ -41,16 +35,13 @@ export interface ClientRequestsDeps {
   readonly onError: (error: unknown, connection: Connection, event: string) => void;
 }
 
-/** Most rooms in one `realtime:join`. */
-const MAX_JOINS = 128;
 const PAGE = 100;
 
 type Handler = (connection: Connection, data: unknown) => Promise<unknown>;
 
-/** The `realtime:*` events of clients (design: Wire). Resolves with the ack's value, rejects with a `RealtimeError`. */
+/** The `realtime:*` events of clients (design: Wire). */
 export class ClientRequests {
   private readonly handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
-    [CLIENT_EVENTS.join, (connection, data) => this.join(connection, data)],
     [CLIENT_EVENTS.leave, (connection, data) => this.leave(connection, data)],
     [CLIENT_EVENTS.publish, (connection, data) => this.publish(connection, data)],
     [CLIENT_EVENTS.history, (connection, data) => this.readHistory(connection, data)],
@@ -59,40 +50,24 @@ export class ClientRequests {
     [CLIENT_EVENTS.refresh, (connection, data) => this.refresh(connection, data)],
   ]);
 
-  constructor(private readonly deps: ClientRequestsDeps) {}
+  private readonly joins: ClientJoins;
 
-  async handle(connection: Connection, event: string, data: unknown): Promise<unknown> {
+  constructor(private readonly deps: ClientRequestsDeps) {
+    this.joins = new ClientJoins(deps.membership, (connection, error) =>
+      this.expected(connection, CLIENT_EVENTS.join, error),
+    );
+  }
+
+  /** `answer` is called once with the ack's value, or this rejects with a `RealtimeError`. */
+  async handle(connection: Connection, event: string, data: unknown, answer: Answer): Promise<void> {
     const handler = this.handlers.get(event);
-    if (!handler) throw new RealtimeError('NOT_FOUND', 'No such request');
     try {
-      return await handler(connection, data);
+      if (event === CLIENT_EVENTS.join) return await this.joins.join(connection, data, answer);
+      if (!handler) throw new RealtimeError('NOT_FOUND', 'No such request');
+      answer(await handler(connection, data));
     } catch (error) {
       throw this.expected(connection, event, error);
     }
-  }
-
-  private async join(connection: Connection, data: unknown): Promise<unknown> {
-    const { rooms } = readRecord(data);
-    if (rooms === undefined) return this.joinOne(connection, data);
-    if (!Array.isArray(rooms) || rooms.length === 0 || rooms.length > MAX_JOINS) {
-      throw new RealtimeError('BAD_REQUEST', `rooms must be a list of 1 to ${MAX_JOINS}`);
-    }
-    return Promise.all(rooms.map((request: unknown) => this.joinListed(connection, request)));
-  }
-
-  private async joinListed(connection: Connection, request: unknown): Promise<JoinResult> {
-    try {
-      return await this.joinOne(connection, request);
-    } catch (error) {
-      const { room } = (request ?? {}) as { room?: unknown };
-      const refusal = this.expected(connection, CLIENT_EVENTS.join, error);
-      return { ...(isRoomName(room) ? { room } : {}), error: refusal.toWire() };
-    }
-  }
-
-  private joinOne(connection: Connection, data: unknown): Promise<JoinResult> {
-    const { room, meta } = readRecord(data);
-    return this.deps.membership.joinAsClient(connection, { room, meta: checkMeta(meta) });
   }
 
   private async leave(connection: Connection, data: unknown): Promise<null> {

@@ -1,4 +1,4 @@
-import { SERVER_EVENTS, WIRE_VERSION, type Hello, type TokenNotice } from 'nestjs-realtime-protocol';
+import { SERVER_EVENTS, WIRE_VERSION, userRoom, type Hello, type TokenNotice } from 'nestjs-realtime-protocol';
 import { anonymousPrincipal, type Authenticator, type Credentials } from '../auth/authenticator.js';
 import type { ExpiryHandlers, ExpiryWatch } from '../auth/expiry-watch.js';
 import type { Revocations } from '../auth/revocations.js';
@@ -59,11 +59,13 @@ export class ConnectionFlow {
   /** Nest has bound its handlers: from here on messages are handled. */
   serve(connection: Connection): void {
     const { hello, metrics } = this.deps;
+    const { principal } = connection;
     metrics.connected(connection.link.namespace);
     connection.link.emit(SERVER_EVENTS.hello, {
       connectionId: connection.link.id,
       v: WIRE_VERSION,
       ...hello,
+      ...(principal.isAnonymous ? {} : { userRoom: userRoom(principal.id) }),
     } satisfies Hello);
   }
 

@@ -15,6 +15,10 @@ export interface Link {
   readonly transportId: TransportId;
   readonly namespace: string;
   readonly isOpen: boolean;
+  /** Bytes of messages that wait for the client. */
+  readonly pendingBytes: number;
+  /** Called each time that all that waited has been handed to the network. Returns its own removal. */
+  onDrain(listener: () => void): () => void;
   emit(event: string, ...args: unknown[]): void;
   send(event: EncodedEvent, options?: { readonly volatile?: boolean | undefined }): void;
   /** Lets room broadcasts on this node reach the socket, or not any more; synchronous. */

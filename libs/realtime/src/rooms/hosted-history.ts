@@ -21,7 +21,7 @@ export interface HostedHistoryDeps {
   readonly retention: Retention;
   readonly log: Pick<RoomLog, 'read' | 'states'>;
   readonly clock: Clock;
-  readonly metrics: Pick<RealtimeMetrics, 'dropped' | 'gap' | 'recovered'>;
+  readonly metrics: Pick<RealtimeMetrics, 'dropped' | 'gap'>;
   readonly recent: RecentPublications<NumberedMessage>;
   /** To the room's members on this node. */
   readonly deliver: (message: NumberedMessage) => void;

@@ -1,11 +1,14 @@
-import { SERVER_EVENTS, userRoom, type JoinReply, type RoomStatus } from 'nestjs-realtime-protocol';
+import { SERVER_EVENTS, userRoom, type RoomStatus } from 'nestjs-realtime-protocol';
 import type { Clock } from '../core/clock.js';
+import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { NodePresence } from '../presence/node-presence.js';
 import type { HostedRooms } from './hosted-rooms.js';
-import { checkClientRoom, enterTracked, isTracked } from './room-entry.js';
+import { checkClientRoom, isTracked } from './room-entry.js';
+import { RoomJoins, type Admission, type JoinOutcome } from './room-joins.js';
 import type { RoomMember } from './room-member.js';
 import { askToJoin, type PolicyMatch, type RoomPolicies } from './room-policies.js';
+import type { Wanted } from './room-recovery.js';
 import type { RoomRegistry } from './room-registry.js';
 import { isUserRoom } from './user-rooms.js';
 
@@ -15,14 +18,24 @@ export interface RoomMembershipDeps {
   readonly policies: RoomPolicies;
   readonly presence: NodePresence;
   readonly clock: Clock;
-  /** 0: no limit. */
+  readonly metrics: Pick<RealtimeMetrics, 'recovered'>;
+  /** Rooms of a connection. 0: no limit. */
   readonly maxRooms: number;
+  /** Bytes that may wait for a client. 0: no limit. */
+  readonly maxSendBufferBytes: number;
 }
 
-interface Admission {
+/** What a client says of one room that it wants to join. */
+export interface ClientJoin {
+  readonly room: unknown;
+  readonly meta?: unknown;
+  readonly wanted: Wanted;
+}
+
+interface Asked {
   readonly member: RoomMember;
   readonly room: string;
-  readonly match: PolicyMatch | undefined;
+  readonly match: PolicyMatch;
   readonly meta: unknown;
 }
 
@@ -32,27 +45,31 @@ interface Admission {
  * after a leave nothing of the room reaches the client.
  */
 export class RoomMembership {
-  constructor(private readonly deps: RoomMembershipDeps) {}
+  private readonly joins: RoomJoins;
 
-  /** A client asks for itself: names are checked, the policy decides. */
-  joinAsClient(member: RoomMember, request: { room: unknown; meta?: unknown }): Promise<JoinReply> {
-    return member.inOrder(async () => {
-      const room = checkClientRoom(request.room);
-      if (room === userRoom(member.principal.id) && !member.principal.isAnonymous) return { room };
-      const match = this.deps.policies.match(room);
-      if (!match || isUserRoom(room)) throw new RealtimeError('FORBIDDEN');
-      const { principal, link } = member;
-      const context = { principal, room, params: match.params, namespace: link.namespace, connectionId: link.id };
-      const decision = await askToJoin(match, { ...context, meta: request.meta });
-      const reply = await this.admit({ member, room, match, meta: request.meta });
-      if (decision.expiresInMs) this.askAgainIn(decision.expiresInMs, { member, room, match, meta: request.meta });
-      return decision.state === undefined ? reply : { ...reply, state: decision.state };
-    });
+  constructor(private readonly deps: RoomMembershipDeps) {
+    this.joins = new RoomJoins(deps);
+  }
+
+  /**
+   * A client asks for itself, for one room or several: names are checked, policies decide. `answer` is called once, with the
+   * outcomes in their order, and must send them at once: publications of the rooms come right after it.
+   */
+  joinAsClient(
+    member: RoomMember,
+    requests: readonly (() => ClientJoin)[],
+    answer: (outcomes: readonly JoinOutcome[]) => void,
+  ): Promise<void> {
+    const admissions = requests.map((read) => async () => this.admitClient(member, read()));
+    return this.joins.run(member, admissions, answer);
   }
 
   /** Server code may join a connection to any valid room. */
-  joinAsServer(member: RoomMember, room: string, meta?: unknown): Promise<JoinReply> {
-    return member.inOrder(() => this.admit({ member, room, match: this.deps.policies.match(room), meta }));
+  async joinAsServer(member: RoomMember, room: string, meta?: unknown): Promise<void> {
+    const admission: Admission = { room, match: this.deps.policies.match(room), meta, wanted: {} };
+    await this.joins.run(member, [() => Promise.resolve(admission)], ([outcome]) => {
+      if (outcome && 'error' in outcome) throw outcome.error;
+    });
   }
 
   leave(member: RoomMember, room: string): Promise<void> {
@@ -86,27 +103,18 @@ export class RoomMembership {
     this.deps.hosted.release(room, { isHold: true });
   }
 
-  private async admit(admission: Admission): Promise<JoinReply> {
-    const { member, room, match } = admission;
-    const options = match?.declared.options;
-    if (member.rooms.has(room)) return this.reply(room);
-    if (this.deps.maxRooms > 0 && member.rooms.size >= this.deps.maxRooms) {
-      throw new RealtimeError('LIMIT_EXCEEDED', `A connection can be in ${this.deps.maxRooms} rooms`);
-    }
-    try {
-      await this.deps.hosted.hold(room);
-      if (isTracked(options))
-        await enterTracked(this.deps.presence, room, { ...admission, maxMembers: options.maxMembers ?? 0 });
-      if (!this.deps.registry.isRegistered(member) || !member.link.isOpen) {
-        if (isTracked(options)) this.leavePresence(member, room);
-        throw new RealtimeError('UNAVAILABLE', 'The connection is gone');
-      }
-      this.deps.registry.add(member, room);
-      member.link.joinRoom(room);
-      return this.reply(room);
-    } finally {
-      this.deps.hosted.release(room, { isHold: true });
-    }
+  /** Asks whoever decides about the room; the own room of the client's user needs nobody. */
+  private async admitClient(member: RoomMember, request: ClientJoin): Promise<Admission> {
+    const { meta, wanted } = request;
+    const { principal, link } = member;
+    const room = checkClientRoom(request.room);
+    if (room === userRoom(principal.id) && !principal.isAnonymous) return { room, match: undefined, wanted };
+    const match = this.deps.policies.match(room);
+    if (!match || isUserRoom(room)) throw new RealtimeError('FORBIDDEN');
+    const context = { principal, room, params: match.params, namespace: link.namespace, connectionId: link.id, meta };
+    const decision = await askToJoin(match, context);
+    const onEntered = (): void => this.askAgainIn(decision.expiresInMs, { member, room, match, meta });
+    return { room, match, decision, meta, wanted, onEntered };
   }
 
   private depart(member: RoomMember, room: string): void {
@@ -123,19 +131,15 @@ export class RoomMembership {
       .catch(() => undefined);
   }
 
-  private reply(room: string): JoinReply {
-    const presence = this.deps.hosted.find(room)?.presence;
-    return presence ? { room, presence: presence.state() } : { room };
-  }
-
-  private askAgainIn(delayMs: number, admission: Admission): void {
-    const { member, room, match } = admission;
+  private askAgainIn(delayMs: number | undefined, asked: Asked): void {
+    const { member, room, match, meta } = asked;
+    if (!delayMs) return;
     this.deps.clock.after(delayMs, () => {
-      if (!match || !member.rooms.has(room)) return;
+      if (!member.rooms.has(room)) return;
       const { principal, link } = member;
-      const context = { principal, room, params: match.params, namespace: link.namespace, connectionId: link.id };
-      askToJoin(match, { ...context, meta: admission.meta }).then(
-        (decision) => decision.expiresInMs && this.askAgainIn(decision.expiresInMs, admission),
+      const context = { principal, room, params: match.params, namespace: link.namespace, connectionId: link.id, meta };
+      askToJoin(match, context).then(
+        (decision) => this.askAgainIn(decision.expiresInMs, asked),
         () => this.remove(member, room, { status: 'kicked', code: 'FORBIDDEN' }),
       );
     });

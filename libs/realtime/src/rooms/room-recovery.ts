@@ -34,6 +34,8 @@ export interface Recovery {
   readonly publications?: Publication[];
   /** Of the publications' texts. */
   readonly bytes: number;
+  /** Binary values in all of them. */
+  readonly attachments: number;
 }
 
 export interface RoomRecoveryDeps {
@@ -41,7 +43,7 @@ export interface RoomRecoveryDeps {
   readonly retention: Retention;
   readonly log: Pick<RoomLog, 'read'>;
   readonly clock: Clock;
-  readonly metrics: Pick<RealtimeMetrics, 'dropped' | 'recovered'>;
+  readonly metrics: Pick<RealtimeMetrics, 'dropped'>;
   readonly recent: RecentPublications<NumberedMessage>;
   /** Where the room stands on this node, and which epochs have ended before. */
   readonly standing: () => { readonly position: Position; readonly forks: LogState['forks'] | undefined };
@@ -117,17 +119,21 @@ export class RoomRecovery {
   /** Synchronous: to be called in the turn that lets the member in, and answers it. */
   recover(wanted: Wanted, member: RoomMember): Recovery {
     const { position } = this.deps.standing();
-    if (!wanted.position && !wanted.since) return { position, bytes: 0 };
+    const nothing = { position, bytes: 0, attachments: 0 };
+    if (!wanted.position && !wanted.since) return nothing;
     const after = this.startOf(wanted);
     const isRecovered = after !== undefined && after >= this.recent.completeAfter;
-    this.deps.metrics.recovered(isRecovered);
-    if (!isRecovered) return { position, recovered: false, bytes: 0 };
+    if (!isRecovered) return { ...nothing, recovered: false };
     const nowMs = this.deps.clock.unixNow();
     const missed = this.recent.entries.filter(({ offset, message: { header } }) => {
       return offset > after && (header.t === undefined || header.t > nowMs) && isForMember(header, member);
     });
     const publications = missed.flatMap((entry) => this.publicationOf(entry) || []);
-    return { position, recovered: true, publications, bytes: missed.reduce((sum, { bytes }) => sum + bytes, 0) };
+    return {
+      ...{ position, recovered: true, publications },
+      bytes: missed.reduce((sum, { bytes }) => sum + bytes, 0),
+      attachments: missed.reduce((sum, { message: { header } }) => sum + (header.b?.length ?? 0), 0),
+    };
   }
 
   private isMissing(wanted: Wanted): boolean {

@@ -115,8 +115,7 @@ export class MessageDispatcher {
     const run = (): void => {
       if (!session.connection) return;
       this.deps.requests
-        .handle(session.connection, event, data)
-        .then((value) => message.answer(value))
+        .handle(session.connection, event, data, (value) => message.answer(value))
         .catch((error: unknown) => this.fail(session, message, error));
     };
     if (!session.whenOpen(run)) this.fail(session, message, TOO_EARLY);

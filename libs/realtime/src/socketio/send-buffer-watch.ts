@@ -26,6 +26,12 @@ interface EngineTransport {
 
 const BYTES = Symbol('nestjs-realtime:waiting-bytes');
 
+/** What waits in our process for the transport's client. */
+export function waitingBytesOf(transport: object): number {
+  const { writeBuffer, [BYTES]: bytes = 0 } = transport as EngineTransport;
+  return writeBuffer.length === 0 ? 0 : bytes;
+}
+
 /**
  * Bounds what waits in memory for a client that reads slowly: beyond the limit its transport is terminated at once, because
  * a goodbye could not get through. The client reconnects. Volatile messages are left out by Socket.IO while anything waits.
@@ -38,7 +44,7 @@ export class SendBufferWatch {
     this.onPacket = function (this: EngineTransport, packet: Packet) {
       if (this.transport.writable) return;
       const bytes = sizeOf(packet);
-      const waitingBytes = this.writeBuffer.length === 0 ? 0 : (this[BYTES] ?? 0);
+      const waitingBytes = waitingBytesOf(this);
       const buffer = { waitingBytes, waitingMessages: this.writeBuffer.length };
       this[BYTES] = waitingBytes + bytes;
       if (deps.decide(buffer, { bytes, isVolatile: false }) !== 'terminate') return;

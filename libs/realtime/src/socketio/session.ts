@@ -13,6 +13,7 @@ import { mapException } from './exceptions.js';
 import type { GatewayHandler } from './gateway-handlers.js';
 import { handshakeOf } from './handshake-of.js';
 import type { Message } from './message.js';
+import { waitingBytesOf } from './send-buffer-watch.js';
 import { SESSION, type FailureSink } from './session-of.js';
 
 /** The handlers of one gateway. */
@@ -84,6 +85,16 @@ export class Session implements ConnectionLink, FailureSink {
     const socket = this.socket as unknown as Outgoing;
     socket.notifyOutgoingListeners(packet);
     socket.packet(packet, { volatile: options.volatile === true });
+  }
+
+  get pendingBytes(): number {
+    return waitingBytesOf(this.socket.conn);
+  }
+
+  onDrain(listener: () => void): () => void {
+    const { conn } = this.socket;
+    conn.on('drain', listener);
+    return () => conn.off('drain', listener);
   }
 
   joinRoom(room: string): void {

@@ -1,0 +1,150 @@
+import type { JoinReply } from 'nestjs-realtime-protocol';
+import type { Clock } from '../core/clock.js';
+import type { RealtimeMetrics } from '../core/metrics.js';
+import { RealtimeError } from '../core/realtime-error.js';
+import type { NodePresence } from '../presence/node-presence.js';
+import type { HostedRooms } from './hosted-rooms.js';
+import { JoinBudget, whenSendable } from './join-budget.js';
+import { enterTracked, isTracked } from './room-entry.js';
+import type { RoomMember } from './room-member.js';
+import type { RoomFollowers } from './room-payload.js';
+import type { PolicyMatch } from './room-policies.js';
+import type { JoinDecision } from './room-policy.js';
+import type { Wanted } from './room-recovery.js';
+import type { RoomRegistry } from './room-registry.js';
+
+export interface RoomJoinsDeps {
+  readonly registry: RoomRegistry;
+  readonly hosted: HostedRooms;
+  readonly presence: NodePresence;
+  readonly clock: Clock;
+  readonly metrics: Pick<RealtimeMetrics, 'recovered'>;
+  /** Rooms of a connection. 0: no limit. */
+  readonly maxRooms: number;
+  /** Bytes that may wait for a client. 0: no limit. */
+  readonly maxSendBufferBytes: number;
+}
+
+/** One room that a connection may enter: whoever had to be asked has agreed. */
+export interface Admission {
+  readonly room: string;
+  readonly match: PolicyMatch | undefined;
+  readonly decision?: JoinDecision | undefined;
+  readonly meta?: unknown;
+  readonly wanted: Wanted;
+  readonly onEntered?: (() => void) | undefined;
+}
+
+export type JoinOutcome = { readonly reply: JoinReply } | { readonly error: unknown };
+
+interface Prepared extends Admission {
+  readonly followers: RoomFollowers;
+  release(): void;
+}
+
+/**
+ * How a connection enters rooms: first everything that takes time, for all of them at once; then, in one synchronous turn,
+ * it enters and is answered. Refuses what the answer cannot carry now. Invariant: no publication of a room reaches the
+ * connection between the moment that its reply speaks of and the reply, and none of later is missing.
+ */
+export class RoomJoins {
+  constructor(private readonly deps: RoomJoinsDeps) {}
+
+  /** `answer` is called once, in the turn in which the connection enters; what it throws rejects. Keeps the order of the connection's joins and leaves. */
+  run(
+    member: RoomMember,
+    admissions: readonly (() => Promise<Admission>)[],
+    answer: (outcomes: readonly JoinOutcome[]) => void,
+  ): Promise<void> {
+    return member.inOrder(async () => {
+      const settled = await Promise.allSettled(admissions.map(async (admit) => this.prepare(member, await admit())));
+      try {
+        await whenSendable(member.link, this.halfBuffer, this.deps.clock);
+        const budget = new JoinBudget(this.halfBuffer);
+        answer(
+          settled.map((one) =>
+            one.status === 'rejected' ? { error: one.reason as unknown } : this.enter(member, one.value, budget),
+          ),
+        );
+      } finally {
+        for (const one of settled) if (one.status === 'fulfilled') one.value.release();
+      }
+    });
+  }
+
+  private get halfBuffer(): number {
+    const { maxSendBufferBytes } = this.deps;
+    return maxSendBufferBytes === 0 ? Infinity : maxSendBufferBytes / 2;
+  }
+
+  private async prepare(member: RoomMember, admission: Admission): Promise<Prepared> {
+    const { hosted } = this.deps;
+    const { room, match, meta, wanted } = admission;
+    const options = match?.declared.options;
+    if (!member.rooms.has(room)) this.checkCount(member);
+    const undo = [() => hosted.release(room, { isHold: true })];
+    const release = (): void => undo.reverse().forEach((step) => step());
+    try {
+      const followers = await hosted.hold(room);
+      if (followers.history) undo.push(await followers.history.prepare(wanted));
+      if (isTracked(options) && !member.rooms.has(room)) {
+        undo.push(() => this.forget(member, room));
+        await enterTracked(this.deps.presence, room, { member, meta, maxMembers: options.maxMembers ?? 0 });
+      }
+      return { ...admission, followers, release };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** Synchronous, as everything between here and the answer must be. */
+  private enter(member: RoomMember, prepared: Prepared, budget: JoinBudget): JoinOutcome {
+    const { registry, metrics } = this.deps;
+    const { room, wanted, followers, decision } = prepared;
+    try {
+      if (!registry.isRegistered(member) || !member.link.isOpen)
+        throw new RealtimeError('UNAVAILABLE', 'The connection is gone');
+      const isNew = !member.rooms.has(room);
+      if (isNew) this.checkCount(member);
+      const recovery = budget.take(followers.history?.recover(wanted, member));
+      if (recovery?.recovered !== undefined) metrics.recovered(recovery.recovered);
+      if (isNew) {
+        registry.add(member, room);
+        member.link.joinRoom(room);
+      }
+      prepared.onEntered?.();
+      const { position, recovered, publications } = recovery ?? nothingKept(wanted);
+      return {
+        reply: {
+          room,
+          ...(decision?.state === undefined ? {} : { state: decision.state }),
+          ...(followers.presence ? { presence: followers.presence.state() } : {}),
+          ...(position ? { position } : {}),
+          ...(recovered === undefined ? {} : { recovered }),
+          ...(publications ? { publications } : {}),
+        },
+      };
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  private checkCount(member: RoomMember): void {
+    const { maxRooms } = this.deps;
+    if (maxRooms > 0 && member.rooms.size >= maxRooms)
+      throw new RealtimeError('LIMIT_EXCEEDED', `A connection can be in ${maxRooms} rooms`);
+  }
+
+  /** Not awaited, as any leave: removed locally at once, and in the store until done. */
+  private forget(member: RoomMember, room: string): void {
+    if (member.rooms.has(room)) return;
+    const ids = { userId: member.principal.id, connectionId: member.link.id };
+    this.deps.presence.leave(room, ids).catch(() => undefined);
+  }
+}
+
+/** A room without history cannot give what was missed. */
+function nothingKept({ position, since }: Wanted): Pick<JoinReply, 'position' | 'recovered' | 'publications'> {
+  return position || since ? { recovered: false } : {};
+}
