@@ -3,7 +3,7 @@ import { RoomPolicy, type CanJoin, type CanPublish } from 'nestjs-realtime';
 const HOUR_MS = 3_600_000;
 
 /** Publications that a `brief/…` room keeps. */
-export const BRIEF_SIZE = 25;
+export const BRIEF_SIZE = 10;
 
 /** Keeps everything that a test sends. */
 @RoomPolicy('exact/:id', { history: { size: 5_000, ttlMs: HOUR_MS } })

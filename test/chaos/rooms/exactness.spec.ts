@@ -25,7 +25,7 @@ const ROOMS_OF_A_CLIENT = 3;
 const EXACT_ROOMS = 16;
 const BRIEF_ROOMS = 4;
 const PROXIES = 4;
-/** 20 to each brief room in 5 s. */
+/** Some seven to each brief room in a second: it has forgotten who is away for two. */
 const PUBLISH_EVERY_MS = 16;
 /** Centrifugo's and ours (design §9). */
 const MAX_RECOVERED = 300;

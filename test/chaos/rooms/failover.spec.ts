@@ -122,7 +122,7 @@ class Site implements AsyncDisposable {
     const sent = this.sent.get(room)!;
     for (;;) {
       const node = this.cluster.nodes[sent.length % 2]!;
-      const name = `${node.id}/${sent.length}`;
+      const name = `${node.id} to ${room}/${sent.length}`;
       const reply = await node.call('publish', room, 'message', { name }).catch(() => undefined);
       const outcome = reply ? outcomeOf(reply) : ({ status: 'unknown' } as const);
       sent.push({ name, publisher: node.id, n: sent.length, outcome });
