@@ -168,7 +168,10 @@ export class ClusterNode {
     const answer = new Promise<unknown>((resolve, reject) => {
       if (!this.isRunning) return reject(this.failure('is not running'));
       this.questions.set(id, { resolve, reject });
-      this.child.send({ id, operation, args } satisfies NodeRequest);
+      // Without a callback the child emits the failure: it may just have been killed.
+      this.child.send({ id, operation, args } satisfies NodeRequest, (error) => {
+        if (error) reject(this.failure(`cannot be asked (${error.message})`));
+      });
     });
     return this.inTime(answer, ANSWERS_WITHIN_MS, operation) as Promise<Awaited<ReturnType<NodeOperations[Name]>>>;
   }
