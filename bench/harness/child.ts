@@ -1,31 +1,32 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { pinned, type Share } from './cores.js';
 
 export interface ChildOptions {
+  readonly share: Share;
   readonly execArgv?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Longer than any single step of a benchmark takes, in milliseconds. */
-const DEADLINE_MS = 120_000;
+const DEADLINE_MS = 180_000;
+const END_WITHIN_MS = 3_000;
 
-/** A process of the benchmark: it gets commands and answers each with one report. */
-export class Child<Command, Report extends { readonly kind: string }> implements AsyncDisposable {
+/** A process of the benchmark: it gets commands, one at a time, and answers each with one report. */
+export class Child<Command extends object, Report extends { readonly kind: string }> implements AsyncDisposable {
   private readonly process: ChildProcess;
 
-  constructor(path: string, { execArgv = [], env = {} }: ChildOptions = {}) {
+  constructor(path: string, { share, execArgv = [], env = {} }: ChildOptions) {
+    const [program, ...args] = pinned(share, process.execPath);
     this.process = fork(fileURLToPath(new URL(`../${path}`, import.meta.url)), {
-      execArgv: ['--enable-source-maps', ...execArgv],
+      execPath: program,
+      execArgv: [...args, '--enable-source-maps', ...execArgv],
       env: { ...process.env, ...env },
     });
   }
 
-  tell(command: Command): void {
-    this.process.send(command as object);
-  }
-
-  /** Rejects if the process ends first, or says nothing for two minutes. */
+  /** Rejects if the process ends first, or says nothing for three minutes. */
   async next<Kind extends Report['kind']>(kind: Kind): Promise<Extract<Report, { kind: Kind }>> {
     const abort = new AbortController();
     const signal = AbortSignal.any([abort.signal, AbortSignal.timeout(DEADLINE_MS)]);
@@ -45,7 +46,7 @@ export class Child<Command, Report extends { readonly kind: string }> implements
 
   ask<Kind extends Report['kind']>(command: Command, kind: Kind): Promise<Extract<Report, { kind: Kind }>> {
     const answer = this.next(kind);
-    this.tell(command);
+    this.process.send(command);
     return answer;
   }
 
@@ -53,7 +54,7 @@ export class Child<Command, Report extends { readonly kind: string }> implements
     if (this.process.exitCode !== null || this.process.signalCode !== null) return;
     const exit = once(this.process, 'exit');
     if (this.process.connected) this.process.disconnect();
-    const force = setTimeout(() => this.process.kill('SIGKILL'), 3_000);
+    const force = setTimeout(() => this.process.kill('SIGKILL'), END_WITHIN_MS);
     await exit;
     clearTimeout(force);
   }

@@ -34,14 +34,14 @@ export abstract class TenHandlers {
   }
 
   @SubscribeMessage('channel.enter')
-  async enter(@ConnectedSocket() client: Socket, @MessageBody() channel: string): Promise<boolean> {
-    await client.join(channel);
+  async enter(@ConnectedSocket() client: Socket, @MessageBody() { room }: { readonly room: string }): Promise<boolean> {
+    await client.join(room);
     return true;
   }
 
   @SubscribeMessage('channel.exit')
-  async exit(@ConnectedSocket() client: Socket, @MessageBody() channel: string): Promise<boolean> {
-    await client.leave(channel);
+  async exit(@ConnectedSocket() client: Socket, @MessageBody() { room }: { readonly room: string }): Promise<boolean> {
+    await client.leave(room);
     return true;
   }
 

@@ -1,0 +1,68 @@
+import { BARE, OURS, OURS_PUBLISH, OURS_REDIS, OURS_REDIS_PUBLISH, PLAIN_WS, UWS } from '../peers/peer.js';
+import type { Session } from '../peers/session.js';
+import type { Scenario, Step } from '../scenario.js';
+import { fanOut, runsOf } from './shared.js';
+
+type Key = 'cpu' | 'p99' | 'missing';
+
+const BYTES = 64;
+const OURS_ALL = [OURS, OURS_PUBLISH, OURS_REDIS, OURS_REDIS_PUBLISH];
+
+/** `members` grows from step to step: who is connected stays. */
+async function fillUp({ load, ports, room }: Session, connected: number, members: number): Promise<void> {
+  if (members > connected)
+    await load.ask({ kind: 'connect', ports, connections: members - connected, room, rooms: 1 }, 'connected');
+}
+
+export const fanoutCpu: Scenario<Key> = {
+  name: 'fanout-cpu',
+  title: 'Server CPU of a delivery',
+  about: 'One room, 64-byte events, a fixed rate; all CPU of the server process divided by the deliveries.',
+  plan: (settings) => {
+    const seconds = settings.number('seconds', { full: 5, quick: 2 });
+    const [few, many] = settings.isQuick ? [10, 20] : [100, 1_000];
+    const [slow, fast] = settings.isQuick ? [10, 20] : [200, 4_000];
+    const step = (members: number, perSecond: number): Step => ({
+      label: `${members.toLocaleString('en-GB')} members, ${(members * perSecond).toLocaleString('en-GB')}/s`,
+      x: members * perSecond,
+      values: { members, perSecond },
+    });
+    const [light, heavy, wide] = [step(few, slow), step(few, fast), step(many, settings.isQuick ? 10 : 100)] as const;
+    const connected = new WeakMap<Session, number>();
+    return {
+      runs: runsOf(settings),
+      nodes: 1,
+      peers: [BARE, PLAIN_WS, UWS, ...OURS_ALL],
+      steps: [light, heavy, wide],
+      columns: [
+        { key: 'cpu', label: 'CPU µs', digits: 2, ratioTo: UWS.id },
+        { key: 'p99', label: 'p99 ms', digits: 2 },
+        { key: 'missing', label: 'missing', digits: 4 },
+      ],
+      plots: [
+        {
+          kind: 'bars',
+          title: 'Server CPU of a delivery',
+          y: { key: 'cpu', label: 'CPU for each delivery, µs', scale: 'log' },
+        },
+      ],
+      measure: async (session, { values = {} }) => {
+        const { members = few, perSecond = slow } = values;
+        await fillUp(session, connected.get(session) ?? 0, members);
+        connected.set(session, members);
+        await fanOut(session, { rooms: 1, members, perSecond, seconds: 1, bytes: BYTES });
+        const cost = await fanOut(session, { rooms: 1, members, perSecond, seconds, bytes: BYTES });
+        return { cpu: cost.cpu / cost.deliveries, p99: cost.p99, missing: cost.missing };
+      },
+      checks: (results) =>
+        OURS_ALL.filter(({ id }) => results.has(id)).flatMap(({ id, name }) => {
+          const ratio = (peer: string, at: Step): number => results.at(id, at, 'cpu') / results.at(peer, at, 'cpu');
+          return [
+            { what: `${name}, ${heavy.label}: CPU of uWebSockets.js's`, value: ratio(UWS.id, heavy), atMost: 1.3 },
+            { what: `${name}, ${wide.label}: CPU of uWebSockets.js's`, value: ratio(UWS.id, wide), atMost: 1.1 },
+            { what: `${name}, ${wide.label}: CPU of raw ws's`, value: ratio(PLAIN_WS.id, wide), atMost: 0.8 },
+          ].filter(({ value }) => Number.isFinite(value));
+        }),
+    };
+  },
+};
