@@ -31,8 +31,8 @@ export type PublishOutcome =
   | { readonly status: 'published'; readonly position?: Position | undefined }
   /** Published before, at this position: nobody got it again. */
   | { readonly status: 'repeat'; readonly position?: Position | undefined }
-  /** The id was used for another payload: nobody got this. */
-  | { readonly status: 'conflict' };
+  /** The id was used for another payload, published at this position: nobody got this. */
+  | { readonly status: 'conflict'; readonly position?: Position | undefined };
 
 export interface LogEntry {
   readonly offset: number;

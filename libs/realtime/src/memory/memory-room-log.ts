@@ -67,7 +67,7 @@ export class MemoryRoomLog implements RoomLog {
     const digest = windowMs > 0 ? payloadDigest(text) : '';
     const known = this.#known.get(name);
     if (digest !== '' && known !== undefined && known.until > now) {
-      return known.digest === digest ? { status: 'repeat', position: known.position } : { status: 'conflict' };
+      return { status: known.digest === digest ? 'repeat' : 'conflict', position: known.position };
     }
     const position = this.#append(publication, now);
     if (digest !== '') this.#known.set(name, { digest, position, until: now + windowMs });

@@ -65,7 +65,6 @@ export class RedisRoomLog implements RoomLog {
       String(Math.ceil(windowMs)),
       String(boundExpiry(expiresInMs) ?? ''),
     ])) as [PublishOutcome['status'], string?, string?];
-    if (status === 'conflict') return { status };
     return epoch === undefined ? { status } : { status, position: { epoch, offset: Number(offset) } };
   }
 

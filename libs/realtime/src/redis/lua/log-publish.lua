@@ -3,15 +3,15 @@
 -- ARGV[2] may be '' too: the room keeps nothing
 -- ARGV[6] channel  ARGV[7] text  ARGV[8] digest of the payload, '' to look up no id  ARGV[9] ms that the id is known
 -- ARGV[10] ms after which the entry expires by itself, or ''
--- Returns { 'published' | 'repeat'[, offset, epoch] } or { 'conflict' }
+-- Returns { 'published' | 'repeat' | 'conflict'[, offset, epoch] }: where it is, or what was published under the id
 
 if ARGV[8] ~= '' then
   local known = redis.call('GET', KEYS[3])
   if known then
     local digest, offset, epoch = string.match(known, '^(%S+) ?(%d*) ?(%S*)$')
-    if digest ~= ARGV[8] then return { 'conflict' } end
-    if offset == '' then return { 'repeat' } end
-    return { 'repeat', offset, epoch }
+    local status = digest == ARGV[8] and 'repeat' or 'conflict'
+    if offset == '' then return { status } end
+    return { status, offset, epoch }
   end
 end
 

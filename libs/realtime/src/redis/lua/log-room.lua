@@ -18,8 +18,10 @@ local function int(number) return string.format('%.0f', number) end
 local function serverId()
   local info = redis.pcall('INFO', 'replication')
   if type(info) ~= 'string' then return '' end -- ACL without +info: no failover is noticed
-  log.isReplica = string.find(info, 'role:slave', 1, true) ~= nil
-  return string.match(info, 'master_replid:(%x+)') or ''
+  -- The role is the first line; plain searches, because this runs in each call.
+  log.isReplica = string.find(string.sub(info, 1, 40), 'role:slave', 1, true) ~= nil
+  local _, at = string.find(info, 'master_replid:', 1, true)
+  return at and string.sub(info, at + 1, at + 40) or ''
 end
 
 local function change(field, value)
@@ -57,8 +59,12 @@ local function openLog(mayCreate)
   log.start = hasStream and tonumber(meta.start or '0') or log.offset
   log.last = tonumber(meta.last or '0')
   log.since = tonumber(meta.since or '0')
-  log.size = tonumber(isStored and meta.size or ARGV[2])
-  log.ttlMs = tonumber(isStored and meta.ttlMs or ARGV[3])
+  if not isStored then
+    change('size', ARGV[2])
+    change('ttlMs', ARGV[3])
+  end
+  log.size = tonumber(meta.size)
+  log.ttlMs = tonumber(meta.ttlMs)
   local server = serverId()
   if log.isNew then
     change('epoch', ARGV[1])
@@ -109,8 +115,6 @@ end
 
 -- Writes what changed, and prolongs the log's life, but not at each use: an idle room writes once in an hour.
 local function saveLog(call)
-  change('size', int(log.size))
-  change('ttlMs', int(log.ttlMs))
   if #log.changes > 0 then
     local reply = call('HSET', KEYS[2], unpack(log.changes))
     if type(reply) == 'table' and reply.err then return reply end
