@@ -42,7 +42,9 @@ describe('when links, nodes and Redis fail while rooms with history are publishe
   let world: World;
 
   beforeAll(async () => {
-    const redis = await startRedis({ isPersistent: true });
+    // Large nodes of streams: what a brief room has left behind stays for the reader of the logs, and for nobody else.
+    const args = ['--stream-node-max-bytes', '1000000', '--stream-node-max-entries', '1000'];
+    const redis = await startRedis({ isPersistent: true, args });
     const options = { cluster: LEASE, heartbeat: HEARTBEAT };
     const cluster = await bootCluster(NODES, { redisUrl: redis.url, keyPrefix, options });
     world = { redis, cluster, nodes: [...cluster.nodes], proxies };

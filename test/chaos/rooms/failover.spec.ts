@@ -7,7 +7,7 @@ import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
 import { Crowd } from './crowd.js';
 import { outcomeOf, type Listener } from './listener.js';
 import { LogReader } from './log-reader.js';
-import { describeRoom, violations, type HeardEvent, type SentPublication } from './room-history.js';
+import { describeRoom, violations, type ToldEvent, type SentPublication } from './room-history.js';
 
 const ROOMS = ['exact/failover-1', 'exact/failover-2'];
 const MEMBERS = ['stays-1', 'stays-2', 'at-the-fork', 'before-it', 'beyond-it'] as const;
@@ -131,7 +131,7 @@ class Site implements AsyncDisposable {
   }
 }
 
-function told(member: Listener, room: string): (HeardEvent & { kind: 'told' })[] {
+function told(member: Listener, room: string): ToldEvent[] {
   return (member.heard.get(room) ?? []).flatMap((event) => (event.kind === 'told' ? [event] : []));
 }
 

@@ -155,7 +155,7 @@ export class Listener implements Disposable {
     else if (!from) this.note(room, { kind: 'joined', position });
     else if (recovered === true)
       this.note(room, { kind: 'recovered', from, position, publications: publications.map(named) });
-    else if (recovered === false) this.note(room, { kind: 'told', how: 'join', from, position });
+    else if (recovered === false) this.note(room, { kind: 'told', how: 'join', from, position, at: Date.now() });
     else this.malformed.push(`join of ${room} from a position says nothing of it: ${JSON.stringify(result)}`);
     if (recovered !== true && publications.length > 0) this.malformed.push(`${room}: publications, but not recovered`);
     return true;
@@ -173,7 +173,7 @@ export class Listener implements Disposable {
     const { room, status, position } = told;
     const from = this.positions.get(room);
     if (status !== 'gap' || !position || !from) this.malformed.push(JSON.stringify(told));
-    else this.note(room, { kind: 'told', how: 'gap', from, position });
+    else this.note(room, { kind: 'told', how: 'gap', from, position, at: Date.now() });
   }
 
   private note(room: string, event: HeardEvent): void {

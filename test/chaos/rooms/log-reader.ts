@@ -1,7 +1,7 @@
 import { eventually } from '../../support/eventually.js';
 import type { TestRedisClient } from '../../support/redis.js';
 import type { Named } from './listener.js';
-import type { LoggedPublication, RoomLogSeen } from './room-history.js';
+import type { RoomLogSeen } from './room-history.js';
 
 const EVERY_MS = 100;
 
@@ -9,7 +9,7 @@ const EVERY_MS = 100;
  * Reads the logs of rooms in Redis itself, all the time: what a log trims it has been seen before. Outages are waited for.
  */
 export class LogReader implements Disposable {
-  private readonly entries: Map<string, LoggedPublication[]>;
+  private readonly entries: Map<string, RoomLogSeen['entries'][number][]>;
   private readonly timer: NodeJS.Timeout;
   private reading: Promise<void> | undefined;
   private missed: string | undefined;
@@ -54,6 +54,7 @@ export class LogReader implements Disposable {
     const found = ((await this.redis.xRange(key, `(${last}-0`, '+')) ?? []).map(({ id, message }) => ({
       offset: Number(id.split('-')[0]),
       name: nameIn(message),
+      at: Number(message['t']),
     }));
     const [oldest] = (await this.redis.xRange(key, '-', '+', { COUNT: 1 })) ?? [];
     if (oldest && Number(oldest.id.split('-')[0]) > last + 1 && found.length > 0) this.missed = `${room} after ${last}`;

@@ -4,7 +4,7 @@ import { eventually } from '../../support/eventually.js';
 import { startRedis } from '../../support/redis.js';
 import { Crowd } from './crowd.js';
 import type { Listener } from './listener.js';
-import type { HeardEvent } from './room-history.js';
+import type { HeardEvent, ToldEvent } from './room-history.js';
 
 const ROOM = 'exact/only-node';
 
@@ -60,6 +60,6 @@ describe('when the only node is killed and another takes its place', () => {
     const [[ann], [ben]] = (await outlive({}, publishes)) as [[HeardEvent], [HeardEvent]];
     expect(ann).toMatchObject({ kind: 'told', how: 'join', position: { offset: 1 } });
     expect(ben).toMatchObject({ kind: 'told', how: 'join' });
-    expect(ann.position.epoch).not.toBe((ann as HeardEvent & { kind: 'told' }).from.epoch);
+    expect(ann.position.epoch).not.toBe((ann as ToldEvent).from.epoch);
   });
 });

@@ -2,7 +2,7 @@ import { describeRoom, violations, type HeardEvent, type RoomHistory, type SentP
 
 const at = (offset: number, epoch = 'now') => ({ epoch, offset });
 const name = (offset: number): string => `p-${offset}`;
-const entry = (offset: number) => ({ offset, name: name(offset) });
+const entry = (offset: number) => ({ offset, name: name(offset), at: offset * 100 });
 const sent = (n: number, outcome?: SentPublication['outcome']): SentPublication => ({
   ...{ name: name(n), publisher: 'node-1', n },
   outcome: outcome ?? { status: 'acknowledged', position: n <= 2 ? at(n, 'before') : at(n) },
@@ -12,8 +12,8 @@ const recovered = (from: number, to: number, offsets: readonly number[]): HeardE
   ...{ kind: 'recovered', from: at(from), position: at(to) },
   publications: offsets.map(entry),
 });
-const told = (from: number, to: number, epoch?: string, how: 'join' | 'gap' = 'join'): HeardEvent => ({
-  ...{ kind: 'told', how, from: at(from, epoch), position: at(to) },
+const told = (from: number, to: number, { epoch = 'now', when = 800 } = {}): HeardEvent => ({
+  ...{ kind: 'told', how: 'join', from: at(from, epoch), position: at(to), at: when },
 });
 const takenBack: HeardEvent = { kind: 'message', position: at(3, 'before'), name: 'p-lost' };
 const joined: HeardEvent = { kind: 'joined', position: at(1, 'before') };
@@ -58,11 +58,11 @@ describe('when the history of a room is judged', () => {
     ],
     [
       'a gap told to who was ahead of its epoch',
-      hears(joined, message(2), told(5, 6, 'before'), message(7), message(8)),
+      hears(joined, message(2), told(5, 6, { epoch: 'before' }), message(7), message(8)),
     ],
     [
       'one that a failover took back, when the member was told',
-      hears(joined, message(2), takenBack, told(3, 2, 'before', 'gap'), ...LIVE.slice(2)),
+      hears(joined, message(2), takenBack, told(3, 2, { epoch: 'before' }), ...LIVE.slice(2)),
     ],
     ['a member without a word, because it never joined', hears()],
     ['a refused publication that is not there', sends(9, { status: 'refused', code: 'UNAVAILABLE' })],
@@ -100,7 +100,7 @@ describe('when the history of a room is judged', () => {
     ],
     [
       'a gap told without need',
-      hears(joined, message(2), told(2, 5), message(6), message(7), message(8)),
+      hears(joined, message(2), told(2, 5, { when: 599 }), message(6), message(7), message(8)),
       ['toldTruly: m was told of a gap (join) from now/2 to now/5, which is kept'],
     ],
     [
@@ -136,12 +136,12 @@ describe('when the history of a room is judged', () => {
     ['a phantom', { sent: GOOD.sent.filter(({ n }) => n !== 8) }, ['sentBySomebody: nobody sent p-8 (8)']],
     [
       'one that is in the log twice',
-      logs(...GOOD.log.entries, { offset: 9, name: name(8) }),
+      logs(...GOOD.log.entries, { ...entry(9), name: name(8) }),
       ['loggedOnce: p-8 is in the log twice'],
     ],
     [
       'a hole in the log',
-      logs(...GOOD.log.entries, { offset: 10, name: name(9) }),
+      logs(...GOOD.log.entries, { ...entry(10), name: name(9) }),
       ['loggedOnce: offset 10 follows 8'],
     ],
     [

@@ -25,8 +25,8 @@ export interface LoggedPublication {
 export interface RoomLogSeen extends Position {
   /** Ended epochs and the last offset of each. */
   readonly forks: Readonly<Record<string, number>>;
-  /** All there ever were, also those that were trimmed later. */
-  readonly entries: readonly LoggedPublication[];
+  /** All there ever were, also those that were trimmed later; `at`: when it was appended, in Unix milliseconds. */
+  readonly entries: readonly (LoggedPublication & { readonly at: number })[];
 }
 
 export type HeardEvent =
@@ -41,7 +41,16 @@ export type HeardEvent =
       readonly publications: readonly LoggedPublication[];
     }
   /** Told, in a join's reply (`recovered: false`) or while connected (`gap`), that what is up to `position` does not come. */
-  | { readonly kind: 'told'; readonly how: 'join' | 'gap'; readonly from: Position; readonly position: Position };
+  | ToldEvent;
+
+export interface ToldEvent {
+  readonly kind: 'told';
+  readonly how: 'join' | 'gap';
+  readonly from: Position;
+  readonly position: Position;
+  /** Unix milliseconds of the one machine. */
+  readonly at: number;
+}
 
 export interface Hearing {
   readonly member: string;
@@ -161,17 +170,16 @@ export function gapsAreTold(history: RoomHistory): string[] {
   return missing(history, (hearing, { offset }) => isIn(offset, spans(hearing, history.log, 'recovered')));
 }
 
-/** Who is told of a gap has really missed more than the room keeps, or was ahead of the log. */
+/** Who is told of a gap has really missed what the room had left behind by then, or was ahead of the log. */
 export function toldTruly({ hearings, recoverable, log }: RoomHistory): string[] {
   return hearings.flatMap(({ member, events }) =>
     events.flatMap((event) => {
       if (event.kind !== 'told' || !isKnown(event.from, log)) return [];
-      const missed = event.position.offset - event.from.offset;
-      return missed > recoverable
+      const pusher = log.entries.find(({ offset }) => offset === event.from.offset + recoverable + 1);
+      const span = `${text(event.from)} to ${text(event.position)}`;
+      return pusher && pusher.at <= event.at
         ? []
-        : [
-            `${member} was told of a gap (${event.how}) from ${text(event.from)} to ${text(event.position)}, which is kept`,
-          ];
+        : [`${member} was told of a gap (${event.how}) from ${span}, which is kept`];
     }),
   );
 }
