@@ -18,6 +18,7 @@ export const LAYERS = {
   socketio: ['core', 'requests', 'connection'],
   memory: PORTS,
   redis: PORTS,
+  emitter: ['core', 'cluster', 'history', 'rooms', 'redis'],
   metrics: PORTS,
   health: PORTS,
   testing: PORTS,
@@ -51,7 +52,7 @@ const OWNERS = [
 const SPEC = '\\.spec\\.ts$';
 /** The contract suites run over the stores and buses of both engines, which are no public API: one door for them. */
 const CONTRACT_DOOR = '^test/support/engines\\.ts$';
-const ENTRIES = `^libs/realtime/src/(index|(limits/throttler|health|metrics|testing)/index)\\.ts$|^libs/realtime-(client|protocol)/src/index\\.ts$`;
+const ENTRIES = `^libs/realtime/src/(index|(limits/throttler|emitter|health|metrics|testing)/index)\\.ts$|^libs/realtime-(client|protocol)/src/index\\.ts$`;
 const folderPattern = (folders) => `^${SERVER}/(${folders.join('|')})/`;
 
 const layerRules = Object.entries(LAYERS).map(([folder, allowed]) => ({
@@ -155,7 +156,7 @@ const generalRules = [
     severity: 'error',
     from: { path: `^${SERVER}/[^/]+\\.ts$`, pathNot: SPEC },
     to: {
-      path: folderPattern(['health', 'metrics', 'testing', 'limits/throttler']),
+      path: folderPattern(['emitter', 'health', 'metrics', 'testing', 'limits/throttler']),
     },
   },
   {
@@ -195,6 +196,7 @@ export const ALIASES = {
   'nestjs-realtime-client$': join(library, 'realtime-client/src/index.ts'),
   'nestjs-realtime$': join(library, 'realtime/src/index.ts'),
   'nestjs-realtime/throttler$': join(library, 'realtime/src/limits/throttler/index.ts'),
+  'nestjs-realtime/emitter$': join(library, 'realtime/src/emitter/index.ts'),
   'nestjs-realtime/health$': join(library, 'realtime/src/health/index.ts'),
   'nestjs-realtime/metrics$': join(library, 'realtime/src/metrics/index.ts'),
   'nestjs-realtime/testing$': join(library, 'realtime/src/testing/index.ts'),

@@ -23,9 +23,9 @@ export {
   RealtimeService,
   type ClusterAnswer,
   type RealtimeStats,
-  type RevokeOptions,
   type RoomTarget,
 } from './connection/realtime.service.js';
+export type { DisconnectTarget, RevokeOptions } from './cluster/command-input.js';
 export { RequestId, getRequest } from './requests/request.decorators.js';
 export type { RequestInfo } from './requests/request-scope.js';
 export { RoomManager, type SocketLike } from './rooms/room-manager.js';

@@ -1,10 +1,16 @@
 import { userRoom, type PublishReply } from 'nestjs-realtime-protocol';
+import {
+  checkNames,
+  disconnectCommand,
+  revokeCommand,
+  type DisconnectTarget,
+  type RevokeOptions,
+} from '../cluster/command-input.js';
 import type { ClusterRequests } from '../cluster/cluster-requests.js';
 import type { ClusterCommand, CommandLog } from '../cluster/command-log.js';
 import type { CommandFollower } from '../cluster/command-follower.js';
 import type { Clock } from '../core/clock.js';
 import type { NodeId } from '../core/ids.js';
-import { RealtimeError } from '../core/realtime-error.js';
 import type { RoomManager } from '../rooms/room-manager.js';
 import type { EmitOptions, PublishOptions } from '../rooms/room-publisher.js';
 import type { RoomRegistry } from '../rooms/room-registry.js';
@@ -14,15 +20,6 @@ export interface RoomTarget {
   emit(event: string, data?: unknown, options?: EmitOptions): void;
   /** See `RoomManager.publish`. */
   publish(event: string, data: unknown, options?: PublishOptions): Promise<PublishReply>;
-}
-
-export interface RevokeOptions {
-  readonly userId?: string | undefined;
-  /** A token's `jti`. */
-  readonly tokenId?: string | undefined;
-  /** Tokens issued before are refused, and those without `iat`. Default: now, for a user; all, for a token. */
-  readonly issuedBefore?: Date | undefined;
-  readonly reason?: string | undefined;
 }
 
 export interface ClusterAnswer {
@@ -74,16 +71,8 @@ export class RealtimeService {
   }
 
   /** Ends connections for good on every node; they may connect again with valid credentials. Rejects if the cluster did not take it. */
-  async disconnect(target: { userId: string } | { connectionId: string }, reason?: string): Promise<ClusterAnswer> {
-    const { userId, connectionId } = target as { userId?: string; connectionId?: string };
-    checkNames({ userId, connectionId });
-    return this.command({
-      kind: 'disconnect',
-      userId,
-      connectionId,
-      code: 'FORBIDDEN',
-      reason: reason ?? 'Disconnected by the server',
-    });
+  async disconnect(target: DisconnectTarget, reason?: string): Promise<ClusterAnswer> {
+    return this.command(disconnectCommand(target, reason));
   }
 
   /**
@@ -91,12 +80,7 @@ export class RealtimeService {
    * message between nodes was lost). Kept for `auth.maxTokenLifeMs`. Rejects with `UNAVAILABLE` if the cluster did not take it.
    */
   async revoke(options: RevokeOptions): Promise<ClusterAnswer> {
-    const { userId, tokenId, issuedBefore, reason } = options;
-    checkNames({ userId, tokenId });
-    if (issuedBefore !== undefined && !Number.isFinite(issuedBefore.getTime()))
-      throw new RealtimeError('BAD_REQUEST', 'issuedBefore must be a valid date');
-    const at = this.deps.clock.unixNow();
-    return this.command({ kind: 'revoke', userId, tokenId, issuedBefore: issuedBefore?.getTime(), at, reason });
+    return this.command(revokeCommand(options, this.deps.clock.unixNow()));
   }
 
   /** Hands this node's connections over; see the guide on rolling restarts. */
@@ -113,12 +97,4 @@ export class RealtimeService {
     const { answers, missing } = await this.deps.requests.request('commands.applied', position);
     return { acknowledged: answers.map(({ nodeId }) => nodeId), missing };
   }
-}
-
-/** At least one name, and none of them empty or of another type: a command that names nobody could hit everybody. */
-function checkNames(names: Readonly<Record<string, unknown>>): void {
-  const given = Object.entries(names).filter(([, value]) => value !== undefined);
-  const [bad] = given.find(([, value]) => typeof value !== 'string' || value === '') ?? [];
-  if (bad !== undefined) throw new RealtimeError('BAD_REQUEST', `${bad} must be a non-empty string`);
-  if (given.length === 0) throw new RealtimeError('BAD_REQUEST', `${Object.keys(names).join(' or ')} is needed`);
 }

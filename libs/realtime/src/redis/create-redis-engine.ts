@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import type { CommandLogOptions } from '../cluster/command-log.js';
 import type { Clock } from '../core/clock.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
@@ -22,7 +23,7 @@ interface RedisEngineDeps {
 
 /** Everything in one Redis: a connection for commands, one for subscriptions, and those of the Socket.IO adapter. */
 export function createRedisEngine(options: RedisOptions, { clock, metrics, commandLog, requests }: RedisEngineDeps) {
-  const connection = new RedisConnection(options, { clock, metrics });
+  const connection = new RedisConnection(options, { clock, metrics, logger: new Logger('Realtime') });
   const bus = new RedisBus(connection);
   const adapter = createRedisAdapter(connection);
   return {

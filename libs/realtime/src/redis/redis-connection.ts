@@ -1,6 +1,6 @@
-import { Logger } from '@nestjs/common';
 import { systemClock, type Clock } from '../core/clock.js';
 import type { Lifecycle } from '../core/lifecycle.js';
+import type { RealtimeLogger } from '../core/logger.js';
 import { noMetrics, type RealtimeMetrics } from '../core/metrics.js';
 import { PendingCommands } from './pending-commands.js';
 import { createWireClients, describeAddress } from './redis-clients.js';
@@ -17,7 +17,8 @@ const CLOSE_WITHIN_MS = 1_000;
 export interface RedisConnectionDeps {
   clock?: Clock | undefined;
   metrics?: RealtimeMetrics | undefined;
-  logger?: Pick<Logger, 'log' | 'warn' | 'error'> | undefined;
+  /** Default `console`. */
+  logger?: RealtimeLogger | undefined;
 }
 
 /**
@@ -32,7 +33,7 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
   readonly address: string;
   readonly clock: Clock;
   readonly metrics: RealtimeMetrics;
-  readonly logger: Pick<Logger, 'log' | 'warn' | 'error'>;
+  readonly logger: RealtimeLogger;
   /** Makes clients of this Redis, also for other connections to it: what they know of it is shared. */
   readonly clients: WireClients;
   readonly #pending: PendingCommands;
@@ -51,7 +52,7 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
     this.address = describeAddress(this.options);
     this.clock = deps.clock ?? systemClock;
     this.metrics = deps.metrics ?? noMetrics;
-    this.logger = deps.logger ?? new Logger('Realtime');
+    this.logger = deps.logger ?? console;
     this.#pending = new PendingCommands({
       clock: this.clock,
       timeoutMs: this.options.commandTimeoutMs,

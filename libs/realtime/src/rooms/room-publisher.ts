@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.js';
 import { randomId } from '../core/ids.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
-import type { PublishOutcome, RoomLog } from '../history/room-log.js';
+import type { PublishOutcome, Retention, RoomLog } from '../history/room-log.js';
 import { nextPublicationId } from '../requests/request-scope.js';
 import { encodeData, type EncodedData } from './publication-body.js';
 import type { PublicationHeader } from './publication-header.js';
@@ -12,7 +12,6 @@ import { mayBeWritten, type PublishQueue } from './publish-queue.js';
 import type { RoomBroadcast } from './room-broadcast.js';
 import { checkEvent, checkExclude, checkRoom, checkRooms, checkText, checkWhole } from './room-input.js';
 import { decodeRoomMessage, encodeRoomMessage, toPayload } from './room-message.js';
-import type { RoomPolicies } from './room-policies.js';
 import type { RoomRegistry } from './room-registry.js';
 
 export interface EmitOptions {
@@ -47,12 +46,13 @@ export interface RoomsPublishReply {
 }
 
 export interface RoomPublisherDeps {
-  readonly bus: ClusterBus;
+  readonly bus: Pick<ClusterBus, 'publish'>;
   readonly log: RoomLog;
   readonly queue: PublishQueue;
-  readonly policies: Pick<RoomPolicies, 'retentionOf'>;
-  readonly registry: RoomRegistry;
-  readonly broadcast: RoomBroadcast;
+  /** What a room keeps: `'stored'` where no policy is known, see `NewPublication`. */
+  readonly policies: { retentionOf(room: string): Retention | 'stored' | undefined };
+  readonly registry: Pick<RoomRegistry, 'find' | 'has'>;
+  readonly broadcast: Pick<RoomBroadcast, 'deliver'>;
   readonly clock: Clock;
   readonly metrics: Pick<RealtimeMetrics, 'published' | 'dropped'>;
   readonly nodeId: string;
