@@ -240,6 +240,15 @@ describe.each(['memory', 'redis', 'redis, sharded'] as const)('publications over
     expect(publications.map(({ publisher }) => publisher)).toEqual(['ada', 'bob', undefined]);
   });
 
+  it('takes a request of a client that is sent again as the same publication', async () => {
+    await using ada = await member('ada');
+    const envelope = { $rt: { id: randomBytes(16).toString('hex'), attempt: 1 } };
+    const publish = () => ada.ask('realtime:publish', { room, event: 'said', data: 1 }, envelope);
+    const reply = await publish();
+    expect(reply).toEqual({ id: envelope.$rt.id, offset: 1, epoch: expect.any(String) });
+    expect(await publish()).toEqual(reply);
+  });
+
   it('pages through what is kept, from both ends', async () => {
     const published = await Promise.all(Array.from({ length: 25 }, (_, index) => rooms.publish(room, 'n', index + 1)));
     const { epoch } = published[0] as { epoch: string };

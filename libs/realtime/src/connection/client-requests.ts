@@ -19,6 +19,13 @@ import { Connection } from './connection.js';
 import type { ConnectionFlow } from './connection-flow.js';
 import { checkMeta, readRecord, readText } from './request-fields.js';
 
+export interface ClientRequest {
+  readonly event: string;
+  readonly data: unknown;
+  /** Of a request that may be sent again: the same each time. */
+  readonly id?: string | undefined;
+}
+
 export interface ClientRequestsDeps {
   readonly flow: ConnectionFlow;
   readonly authenticator: Authenticator;
@@ -37,13 +44,13 @@ export interface ClientRequestsDeps {
 
 const PAGE = 100;
 
-type Handler = (connection: Connection, data: unknown) => Promise<unknown>;
+type Handler = (connection: Connection, data: unknown, request: ClientRequest) => Promise<unknown>;
 
 /** The `realtime:*` events of clients (design: Wire). */
 export class ClientRequests {
   private readonly handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
     [CLIENT_EVENTS.leave, (connection, data) => this.leave(connection, data)],
-    [CLIENT_EVENTS.publish, (connection, data) => this.publish(connection, data)],
+    [CLIENT_EVENTS.publish, (connection, data, { id }) => this.publish(connection, data, id)],
     [CLIENT_EVENTS.history, (connection, data) => this.readHistory(connection, data)],
     [CLIENT_EVENTS.presence, (connection, data) => this.readPresence(connection, data)],
     [CLIENT_EVENTS.meta, (connection, data) => this.updateMeta(connection, data)],
@@ -59,12 +66,13 @@ export class ClientRequests {
   }
 
   /** `answer` is called once with the ack's value, or this rejects with a `RealtimeError`. */
-  async handle(connection: Connection, event: string, data: unknown, answer: Answer): Promise<void> {
+  async handle(connection: Connection, request: ClientRequest, answer: Answer): Promise<void> {
+    const { event, data } = request;
     const handler = this.handlers.get(event);
     try {
       if (event === CLIENT_EVENTS.join) return await this.joins.join(connection, data, answer);
       if (!handler) throw new RealtimeError('NOT_FOUND', 'No such request');
-      answer(await handler(connection, data));
+      answer(await handler(connection, data, request));
     } catch (error) {
       throw this.expected(connection, event, error);
     }
@@ -77,11 +85,12 @@ export class ClientRequests {
     return null;
   }
 
-  private async publish(connection: Connection, data: unknown): Promise<unknown> {
+  private async publish(connection: Connection, data: unknown, requestId: string | undefined): Promise<unknown> {
     const fields = readRecord(data);
     const room = this.ownRoom(connection, data);
     const event = readText(data, 'event', 64);
-    const id = fields['id'] === undefined ? undefined : readText(data, 'id', 64);
+    // A request that is sent again is the same publication.
+    const id = fields['id'] === undefined ? requestId : readText(data, 'id', 64);
     const match = this.deps.policies.match(room);
     const { principal, link } = connection;
     const context = { principal, room, params: match?.params ?? {}, namespace: link.namespace, connectionId: link.id };

@@ -110,12 +110,12 @@ export class MessageDispatcher {
 
   /** `realtime:*`: ours, never a handler's. */
   private request(session: Session, event: string, packet: readonly unknown[]): void {
-    const { data, ack } = payloadOf(packet, 1);
+    const { data, ack, envelope } = payloadOf(packet, 1);
     const message = this.begin(event, ack);
     const run = (): void => {
       if (!session.connection) return;
       this.deps.requests
-        .handle(session.connection, event, data, (value) => message.answer(value))
+        .handle(session.connection, { event, data, id: envelope?.id }, (value) => message.answer(value))
         .catch((error: unknown) => this.fail(session, message, error));
     };
     if (!session.whenOpen(run)) this.fail(session, message, TOO_EARLY);
