@@ -203,7 +203,10 @@ describe.each(['memory', 'redis'] as const)('rooms over %s', (engine) => {
     await last().app.get(RealtimeService).toUser('eve').publish('note', 'hi');
     expect((await here.inbox.next('note')).args[1]).toMatchObject({ room: 'user/eve' });
     await there.inbox.next('note');
-    expect(await here.ask('realtime:join', { room: 'user/eve' })).toEqual({ room: 'user/eve', position: { epoch: expect.any(String), offset: 1 } });
+    expect(await here.ask('realtime:join', { room: 'user/eve' })).toEqual({
+      room: 'user/eve',
+      position: { epoch: expect.any(String), offset: 1 },
+    });
     expect(await here.ask('realtime:join', { room: 'user/ada' })).toEqual(refused('FORBIDDEN'));
     expect(await here.ask('native')).toEqual(expect.not.arrayContaining(['user/eve']));
     await rooms.leave({ userId: 'eve' }, 'server/made');

@@ -25,6 +25,8 @@ export class RecentRoom<M extends Numbered> {
 
   constructor(
     readonly name: string,
+    /** Publications that the log keeps. */
+    private readonly size: number,
     private after: number,
     private readonly weigh: (delta: number) => void,
   ) {}
@@ -52,6 +54,8 @@ export class RecentRoom<M extends Numbered> {
     const bytes = Buffer.byteLength(message.text);
     this.list.push({ offset: message.position.offset, message, bytes });
     this.add(bytes, 1);
+    // What the log does not keep either is no loss.
+    if (this.list.length > this.size && this.size < MAX_RECOVERED) this.trim(this.list[0]?.offset ?? 0);
     while (this.list.length > MAX_RECOVERED || this.textBytes > MAX_RECOVERED_BYTES) {
       this.dropOldest();
       this.isExhausted = true;
@@ -128,8 +132,9 @@ export class RecentPublications<M extends Numbered> {
     return this.bytes;
   }
 
-  open(name: string, completeAfter: number): RecentRoom<M> {
-    const room = new RecentRoom<M>(name, completeAfter, (delta) => (this.bytes += delta));
+  /** `size`: what the log keeps; `completeAfter`: where the room begins on this node. */
+  open(name: string, size: number, completeAfter: number): RecentRoom<M> {
+    const room = new RecentRoom<M>(name, size, completeAfter, (delta) => (this.bytes += delta));
     this.rooms.set(name, room);
     return room;
   }

@@ -14,6 +14,7 @@ import {
 } from '../history/room-log.js';
 import { Pause, backoffMs } from '../presence/backoff.js';
 import type { RoomMember } from './room-member.js';
+import { isUserRoom } from './user-rooms.js';
 import { RoomRecovery, decodeRead, type NumberedMessage, type Recovery, type Wanted } from './room-recovery.js';
 
 export interface HostedHistoryDeps {
@@ -50,6 +51,8 @@ export class HostedHistory {
   private looking: Promise<void> | undefined;
   private lookedAt = -Infinity;
   private readonly whenLive = new Set<() => void>();
+  /** Published before the room was first looked at, and perhaps still on its way to members who were here before. */
+  private late: { readonly upTo: Position; readonly except: string[] } | undefined;
 
   constructor(private readonly deps: HostedHistoryDeps) {
     this.pause = new Pause(deps.clock);
@@ -74,7 +77,10 @@ export class HostedHistory {
   }
 
   onMessage(message: NumberedMessage): void {
-    this.apply({ type: 'message', message });
+    const { epoch, offset } = message.position;
+    const { late } = this;
+    if (late && epoch === late.upTo.epoch && offset <= late.upTo.offset) this.deliverLate(message, late.except);
+    else this.apply({ type: 'message', message });
   }
 
   /** Compares with what the log said of itself. `isLate`: whatever it speaks of should have arrived by now. */
@@ -115,7 +121,9 @@ export class HostedHistory {
 
   /** All that the member missed, or none. Synchronous: to be called in the turn that lets the member in, and answers it. */
   recover(wanted: Wanted, member: RoomMember): Recovery | undefined {
-    return this.recovery?.recover(wanted, member);
+    const recovery = this.recovery?.recover(wanted, member);
+    if (recovery?.recovered) this.late?.except.push(member.link.id);
+    return recovery;
   }
 
   close(): void {
@@ -179,7 +187,21 @@ export class HostedHistory {
     const { log, room, retention, clock } = this.deps;
     const [state] = await log.states([{ room, retention }]);
     this.lookedAt = clock.now();
-    if (state) this.apply({ type: 'state', log: state });
+    if (!state) return;
+    if (!this.position && isUserRoom(room)) this.expectLate(state);
+    this.apply({ type: 'state', log: state });
+  }
+
+  /** Only the own rooms of users have members before anybody has asked where the room stands. */
+  private expectLate({ epoch, offset }: LogState): void {
+    this.late = { upTo: { epoch, offset }, except: [] };
+    this.deps.clock.after(IN_FLIGHT_MS, () => (this.late = undefined));
+  }
+
+  /** Not to those whose answer had it. */
+  private deliverLate(message: NumberedMessage, except: readonly string[]): void {
+    const { header } = message;
+    this.deps.deliver({ ...message, header: { ...header, x: [...(header.x ?? []), ...except] } });
   }
 
   /** A member may know more than this node; what it knows came from the log, so the log knows it, too. */

@@ -67,7 +67,7 @@ export class RoomRecovery {
     private readonly deps: RoomRecoveryDeps,
     after: number,
   ) {
-    this.recent = deps.recent.open(deps.room, after);
+    this.recent = deps.recent.open(deps.room, deps.retention.size, after);
   }
 
   add(messages: readonly NumberedMessage[]): void {
