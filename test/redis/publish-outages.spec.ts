@@ -1,0 +1,108 @@
+import { RoomManager, RoomPolicy, type CanJoin, type RealtimeOptions } from 'nestjs-realtime';
+import { bootApp, type TestApp } from '../support/app.js';
+import { eventually } from '../support/eventually.js';
+import { startRedis, type TestRedis } from '../support/redis.js';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
+
+@RoomPolicy('log/:id', { history: { size: 1_000, ttlMs: 600_000 } })
+class LogPolicy implements CanJoin {
+  canJoin(): boolean {
+    return true;
+  }
+}
+
+/** A tenth of the defaults, but for the time that a publication is tried. */
+const TIMES = { probeIntervalMs: 200, probeTimeoutMs: 400, commandTimeoutMs: 500, connectTimeoutMs: 500 };
+const PUBLISH_TIMEOUT_MS = 1_500;
+
+describe('publications with history while Redis is in trouble', () => {
+  let redis: TestRedis;
+  let proxy: TcpProxy;
+  let node: TestApp;
+  let rooms: RoomManager;
+  let count = 0;
+  let room: string;
+
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+
+  afterAll(() => redis[Symbol.asyncDispose]());
+
+  beforeEach(async () => {
+    room = `log/${(count += 1)}`;
+    proxy = await startTcpProxy({ port: redis.port });
+    const realtime: Partial<RealtimeOptions> = {
+      redis: { url: `redis://127.0.0.1:${proxy.port}`, ...TIMES },
+      rooms: { publishTimeoutMs: PUBLISH_TIMEOUT_MS },
+    };
+    node = await bootApp({ providers: [LogPolicy], realtime });
+    rooms = node.app.get(RoomManager);
+    // The scripts are known from here on, and the log's epoch.
+    await rooms.publish(room, 'n', 'first');
+  });
+
+  afterEach(async () => {
+    proxy.heal();
+    await node[Symbol.asyncDispose]();
+    await proxy[Symbol.asyncDispose]();
+  });
+
+  const log = async (): Promise<unknown[]> => {
+    const { publications } = await rooms.history(room, { limit: 1_000 });
+    return publications.map(({ data }) => data);
+  };
+
+  it('writes each once and in the order of the calls, over connections that break again and again', async () => {
+    const replies: Promise<{ offset?: number }>[] = [];
+    for (let n = 0; n < 400; n += 1) {
+      replies.push(rooms.publish(room, 'n', n));
+      if (n % 100 === 50) proxy.cut();
+      if (n % 100 === 60) proxy.heal();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const offsets = (await Promise.all(replies)).map(({ offset }) => offset);
+    expect(offsets).toEqual(Array.from({ length: 400 }, (_, index) => index + 2));
+    expect(await log()).toEqual(['first', ...Array.from({ length: 400 }, (_, index) => index)]);
+  });
+
+  it('says of each whether it may have been written, when the time is over, and goes on when Redis is back', async () => {
+    const outcomes: Record<string, string> = {};
+    const publish = (name: string) =>
+      rooms.publish(room, 'n', name).then(
+        () => void (outcomes[name] = 'written'),
+        ({ code, retryable }: { code: string; retryable: boolean }) => void (outcomes[name] = `${code} ${retryable}`),
+      );
+    proxy.stall();
+    const startedAt = performance.now();
+    await Promise.all([publish('sent'), publish('behind')]);
+    // By now it is known that nobody answers: what comes is not sent at all.
+    await publish('never');
+    expect(outcomes).toEqual({ sent: 'UNKNOWN false', behind: 'UNKNOWN false', never: 'UNAVAILABLE true' });
+    expect(performance.now() - startedAt).toBeLessThan(2 * (PUBLISH_TIMEOUT_MS + TIMES.commandTimeoutMs) + 1_000);
+    proxy.heal();
+    await eventually(() => publish('after').then(() => expect(outcomes['after']).toBe('written')));
+    const written = await log();
+    expect(written.at(-1)).toBe('after');
+    expect(written).not.toContain('never');
+  });
+
+  it('waits out a Redis that has no memory left, and says UNAVAILABLE when it takes too long', async () => {
+    const client = await redis.client();
+    await client.configSet('maxmemory', '1');
+    const late = rooms.publish(room, 'n', 'late');
+    await expect(late).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    const patient = rooms.publish(room, 'n', 'patient');
+    const behind = rooms.publish(room, 'n', 'behind');
+    await client.configSet('maxmemory', '0');
+    expect(await Promise.all([patient, behind])).toMatchObject([{ offset: 2 }, { offset: 3 }]);
+    expect(await log()).toEqual(['first', 'patient', 'behind']);
+  });
+
+  it('leaves no rejection without a handler behind when the node ends meanwhile', async () => {
+    proxy.cut();
+    const pending = rooms.publish(room, 'n', 'pending').catch(({ code }: { code: string }) => code);
+    await node.app.close();
+    expect(await pending).toMatch(/^UN(KNOWN|AVAILABLE)$/);
+  });
+});
