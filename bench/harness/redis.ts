@@ -6,8 +6,10 @@ import { pinned } from './cores.js';
 
 /** What the server has done since it was started. */
 export interface RedisWork {
-  /** Commands of clients and of scripts, without this bench's own. */
+  /** Commands of clients and those that scripts call, without this bench's own. */
   readonly commands: number;
+  /** Microseconds, user and system. */
+  readonly cpu: number;
   /** Reads of logs: XRANGE, XREVRANGE. */
   readonly logReads: number;
   readonly bytesOut: number;
@@ -53,6 +55,7 @@ export async function startRedis(): Promise<BenchRedis> {
 export function workBetween(before: RedisWork, after: RedisWork): RedisWork {
   return {
     commands: after.commands - before.commands,
+    cpu: after.cpu - before.cpu,
     logReads: after.logReads - before.logReads,
     bytesOut: after.bytesOut - before.bytesOut,
   };
@@ -64,11 +67,17 @@ function readWork(info: string): RedisWork {
     [...info.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)].map(([, name = '', count]) => [name, Number(count)]),
   );
   calls.delete('info');
+  const cpuSeconds = [...info.matchAll(/^used_cpu_(?:sys|user):([\d.]+)/gm)].map(([, seconds]) => Number(seconds));
   return {
-    commands: [...calls.values()].reduce((sum, count) => sum + count, 0),
+    commands: sum([...calls.values()]),
+    cpu: sum(cpuSeconds) * 1_000_000,
     logReads: (calls.get('xrange') ?? 0) + (calls.get('xrevrange') ?? 0),
     bytesOut: Number(/^total_net_output_bytes:(\d+)/m.exec(info)?.[1]),
   };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 async function freePort(): Promise<number> {

@@ -36,7 +36,7 @@ function sectionOf(outcome: Outcome): string {
 <p>${escape(about)}</p>${warning}
 ${plots.map((plot) => svg(outcome, plot)).join('\n')}
 ${tablesOf(outcome).map(tableOf).join('\n')}
-${checks.length === 0 ? '' : `<ul>${checks.map(checkOf).join('')}</ul>`}
+${isQuick || checks.length === 0 ? '' : `<ul>${checks.map(checkOf).join('')}</ul>`}
 <p class="small">${[`median of ${runs}`, machine, versions, `commit ${commit}`, command, date].map(escape).join('<br>')}</p>
 </section>`;
 }

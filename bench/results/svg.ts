@@ -2,7 +2,7 @@ import type { Plot } from '../scenario.js';
 import type { Outcome, Series } from './outcome.js';
 import { LinearScale, LogScale, type Scale } from './scales.js';
 
-const WIDTH = 860;
+const WIDTH = 900;
 const HEIGHT = 520;
 const PLOT = { left: 80, right: 620, top: 56, bottom: 400 };
 const LEGEND_X = 640;
@@ -169,7 +169,7 @@ export function short(value: number): string {
 }
 
 function trim(value: number): string {
-  return String(Number(value.toPrecision(value >= 100 ? 3 : 2)));
+  return String(Number(value.toPrecision(value >= 10 ? 3 : 2)));
 }
 
 function round(value: number): number {
