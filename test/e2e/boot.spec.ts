@@ -124,7 +124,7 @@ describe('when the module is used wrongly', () => {
     class Three {}
     const message = await refusal(() => initialised(appModule({ providers: [One, Two, Three] })));
     expect(message).toContain('match the same rooms');
-    expect(message).toContain('rooms with history are not available yet');
+    expect(message).toContain('history.ttlMs: must be a whole number of at least 1000 milliseconds');
     expect(message).toContain("segment 'bad pattern'");
     expect(message).toContain('Three has no canJoin()');
   });

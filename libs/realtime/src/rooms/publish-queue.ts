@@ -168,10 +168,10 @@ export class PublishQueue {
     });
   }
 
-  private giveUp(item: Item): void {
-    const code = item.mayBeWritten ? 'UNKNOWN' : 'UNAVAILABLE';
-    this.deps.metrics.dropped(item.mayBeWritten ? 'publish-unknown' : 'publish-unavailable');
-    item.settle({ error: new RealtimeError(code) });
+  private giveUp({ mayBeWritten: isUnknown, settle }: Item): void {
+    if (isUnknown) this.deps.metrics.dropped('publish-unknown');
+    else this.deps.metrics.dropped('publish-unavailable');
+    settle({ error: new RealtimeError(isUnknown ? 'UNKNOWN' : 'UNAVAILABLE') });
   }
 
   private forget(room: RoomState): void {
