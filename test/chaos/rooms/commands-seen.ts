@@ -22,6 +22,12 @@ export function isLogRead(command: SeenCommand): boolean {
   return others.length === 0 && log.endsWith('}:log') && meta.endsWith('}:logm');
 }
 
+/** A read that asks for entries, not only where the log stands (limit -1: see log-read.lua). */
+export function isPageRead(command: SeenCommand): boolean {
+  const LIMIT = 2 + keysOf(command).length + 8;
+  return isLogRead(command) && command.args[LIMIT] !== '-1';
+}
+
 /** What a command of a node is for. */
 export function familyOf(command: SeenCommand): string {
   const { args } = command;

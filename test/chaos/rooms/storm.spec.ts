@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { jest } from '@jest/globals';
 import type { JoinReply, Position } from 'nestjs-realtime-protocol';
 import { bootCluster, type Cluster } from '../../support/cluster.js';
+import { eventually } from '../../support/eventually.js';
 import { RawClient } from '../../support/raw-client.js';
-import { startMonitor } from '../../support/redis-monitor.js';
+import { startMonitor, type SeenCommand } from '../../support/redis-monitor.js';
 import { startRedis } from '../../support/redis.js';
 import { SCALE, TEST_TIMEOUT_MS, measured, observationWindow } from '../../support/scale.js';
 import { mintToken } from '../../support/tokens.js';
 import { seeded } from '../requests/random.js';
-import { commandsOf, isLogRead, roomOf } from './commands-seen.js';
+import { commandsOf, isLogRead, isPageRead, roomOf } from './commands-seen.js';
 
 jest.setTimeout(TEST_TIMEOUT_MS);
 
@@ -29,10 +30,14 @@ class Guest {
     private readonly url: string,
   ) {}
 
-  async join(position?: Position): Promise<JoinReply> {
-    this.client = await RawClient.connected(this.url, '/chat', { token: mintToken(this.user) });
-    const request = JSON.stringify(['realtime:join', { room: this.room, position }]);
-    return (await this.client.ask('/chat', request)) as JoinReply;
+  /** As any client it tries again when a busy machine does not let it in. */
+  join(position?: Position): Promise<JoinReply> {
+    return eventually(async () => {
+      await this.end();
+      this.client = await RawClient.connected(this.url, '/chat', { token: mintToken(this.user) });
+      const request = JSON.stringify(['realtime:join', { room: this.room, position }]);
+      return (await this.client.ask('/chat', request)) as JoinReply;
+    }, 20_000);
   }
 
   /** The offsets that came live, up to and with `end`. */
@@ -66,11 +71,24 @@ function range(from: number, end: number): number[] {
   return Array.from({ length: end - from }, (_, index) => from + index + 1);
 }
 
+/** How often for each room and connection of a node. */
+function countedBy(commands: readonly SeenCommand[]): [string, number][] {
+  const counts = new Map<string, number>();
+  for (const command of commands) {
+    const key = `${roomOf(command)} from ${command.from}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return [...counts];
+}
+
 describe('when everybody is cut off at once and comes back', () => {
-  it('reads each log at most twice on each node, and recovers everybody', async () => {
+  it.each([
+    ['still host', undefined],
+    ['have left', 1],
+  ])('reads each log that nodes %s at most twice on each, and recovers everybody', async (_, lingerMs) => {
     await using redis = await startRedis();
     const keyPrefix = `${randomBytes(6).toString('hex')}:`;
-    await using cluster = await bootCluster(2, { redisUrl: redis.url, keyPrefix });
+    await using cluster = await bootCluster(2, { redisUrl: redis.url, keyPrefix, options: { rooms: { lingerMs } } });
     const rooms = Array.from({ length: ROOMS }, (_, index) => `exact/storm-${index}`);
     const guests = Array.from({ length: CLIENTS }, (_, index) => {
       const { url } = cluster.nodes[Math.floor(index / ROOMS) % 2]!;
@@ -78,11 +96,13 @@ describe('when everybody is cut off at once and comes back', () => {
     });
     try {
       const epochs = new Map<string, string>();
+      const joinsFrom = performance.now();
       for (let from = 0; from < CLIENTS; from += AT_ONCE) {
         const some = guests.slice(from, from + AT_ONCE);
         const replies = await Promise.all(some.map((guest) => guest.join()));
         for (const { room, position } of replies) epochs.set(room, position!.epoch);
       }
+      measured(`${CLIENTS} clients in`, joinsFrom, BACK_WITHIN_MS);
       await publish(cluster, rooms, BEFORE);
       for (const guest of guests) expect(await guest.hears(0, BEFORE)).toEqual(range(0, BEFORE));
 
@@ -107,14 +127,15 @@ describe('when everybody is cut off at once and comes back', () => {
       await publish(cluster, rooms, 1);
       for (const guest of guests) expect(await guest.hears(end, end + 1)).toEqual([end + 1]);
 
-      const reads = new Map<string, number>();
-      for (const command of commands.filter(isLogRead)) {
-        const key = `${roomOf(command)} from ${command.from}`;
-        reads.set(key, (reads.get(key) ?? 0) + 1);
-      }
-      if (SCALE === 1) console.info(`${[...reads.values()].reduce((sum, count) => sum + count, 0)} log reads`);
-      expect([...reads].filter(([, count]) => count > 2)).toEqual([]);
-      expect(new Set(commands.filter(isLogRead).map(({ from }) => from)).size).toBeLessThanOrEqual(2);
+      const [pages, checks] = [
+        commands.filter(isPageRead),
+        commands.filter((one) => isLogRead(one) && !isPageRead(one)),
+      ];
+      if (SCALE === 1) console.info(`${pages.length} reads of entries, ${checks.length} of positions only`);
+      expect(countedBy(pages).filter(([, count]) => count > 2)).toEqual([]);
+      // One in 40 s, and one after a node's connection to a Redis on a busy machine was made anew.
+      expect(countedBy(checks).filter(([, count]) => count > 4)).toEqual([]);
+      expect(pages.length > 0).toBe(lingerMs !== undefined);
     } finally {
       await Promise.all(guests.map((guest) => guest.end()));
     }
