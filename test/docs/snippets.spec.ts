@@ -30,6 +30,10 @@ declare const audit: { write(...what: string[]): void };
 declare const sessions: { find(cookie: string | undefined): Promise<{ id: string; roles: string[]; sessionEndsAt: number } | undefined> };
 interface PlaceOrder { sku: number }
 declare class Orders { insertOnce(key: string, userId: string, body: PlaceOrder): Promise<{ id: string }> }
+declare const outbox: {
+  lockOldest(count: number): Promise<{ key: number; userId: string; event: string; data: unknown }[]>;
+  delete(key: number): Promise<void>;
+};
 declare class ChatService { find(id: string): Promise<{ title: string; members: string[] } | undefined> }
 `;
 
