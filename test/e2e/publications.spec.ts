@@ -29,7 +29,10 @@ class Gateway {
 
   @SubscribeMessage('watch')
   watch(@ConnectedSocket() socket: Socket): string {
-    socket.onAnyOutgoing((...args: unknown[]) => Gateway.outgoing.push(args));
+    socket.onAnyOutgoing((...args: unknown[]) => {
+      Gateway.outgoing.push(args);
+      if (args[1] === 'throw') throw new Error('a listener of the app');
+    });
     return 'watching';
   }
 }
@@ -49,13 +52,15 @@ describe.each(['memory', 'redis', 'redis, sharded'] as const)('publications over
   let nodes: TestApp[];
   let rooms: RoomManager;
   let room: string;
+  const errors: string[] = [];
 
   beforeAll(async () => {
     redis = engine === 'memory' ? undefined : await startRedis();
     const mode = engine === 'redis, sharded' ? ('sharded' as const) : ('pubsub' as const);
+    const onError = (error: unknown): void => void errors.push((error as Error).message);
     const realtime = redis
-      ? { redis: { url: redis.url, keyPrefix: `${randomBytes(6).toString('hex')}:`, adapter: { mode } } }
-      : {};
+      ? { onError, redis: { url: redis.url, keyPrefix: `${randomBytes(6).toString('hex')}:`, adapter: { mode } } }
+      : { onError };
     nodes = [await bootApp({ providers, realtime })];
     if (redis) nodes.push(await bootApp({ providers, realtime }));
     rooms = (nodes[0] as TestApp).app.get(RoomManager);
@@ -160,6 +165,19 @@ describe.each(['memory', 'redis', 'redis, sharded'] as const)('publications over
     const reply = await rooms.publish(room, 'news', { b: Buffer.from('x') });
     await ada.inbox.next('news');
     expect(Gateway.outgoing).toEqual([['news', { b: Buffer.from('x') }, { room, ...reply }]]);
+  });
+
+  it('reports a listener that throws, and reaches other namespaces and what comes next', async () => {
+    await using ada = await member('ada', { joins: [room, 'user/ada'] });
+    await using bob = await member('bob', { namespace: 'chat' });
+    await ada.ask('watch');
+    await rooms.publish(room, 'news', 'throw');
+    expect((await told(bob, 'news'))[0]).toBe('throw');
+    await rooms.publish(room, 'news', 'next');
+    expect((await told(ada, 'news'))[0]).toBe('next');
+    await rooms.publish('user/ada', 'note', 'throw');
+    expect((await told(ada, 'note'))[0]).toBe('throw');
+    expect(errors).toEqual(['a listener of the app', 'a listener of the app']);
   });
 
   it('leaves out who is excluded, and keeps nothing that is volatile', async () => {

@@ -23,7 +23,7 @@ const POSITION_CHECK_MS = 40_000;
  * back. Holds no logic of its own.
  */
 export class RealtimeRuntime {
-  readonly sockets = new SocketIoLocalSockets();
+  readonly sockets = new SocketIoLocalSockets((error) => this.context.report(error, { event: 'onAnyOutgoing' }));
   readonly revocations = new Revocations();
   readonly cluster: ClusterParts;
   readonly rooms: RoomParts;

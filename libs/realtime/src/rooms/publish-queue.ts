@@ -26,7 +26,7 @@ interface Item {
   readonly number: number;
   readonly dueAt: number;
   mayBeWritten: boolean;
-  settle(result: { readonly outcome: PublishOutcome } | { readonly error: unknown }): void;
+  readonly settle: (result: { readonly outcome: PublishOutcome } | { readonly error: unknown }) => void;
 }
 
 interface RoomState {

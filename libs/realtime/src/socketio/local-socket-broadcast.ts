@@ -6,6 +6,9 @@ import { packetOf } from './encoded-packet.js';
 export class SocketIoLocalSockets implements LocalSockets {
   private readonly servers = new Set<Server>();
 
+  /** @param onError Told what a listener of the app to what goes out has thrown. */
+  constructor(private readonly onError: (error: unknown) => void) {}
+
   add(server: Server): void {
     this.servers.add(server);
   }
@@ -29,9 +32,16 @@ export class SocketIoLocalSockets implements LocalSockets {
       except: new Set(options.except),
       flags: { local: true, volatile: options.volatile === true },
     };
+    const packet = packetOf(event);
     for (const { adapter } of this.namespaces()) {
-      // Below `emit()`, which would take arguments apart again; what adapters for clusters do with `local` is in test/contract.
-      if (adapter.rooms.has(room)) adapter.broadcast(packetOf(event), target);
+      if (!adapter.rooms.has(room)) continue;
+      try {
+        // Below `emit()`, which would take arguments apart again. Adapters for clusters are asynchronous, whatever their type says.
+        const sent: unknown = adapter.broadcast(packet, target);
+        if (sent instanceof Promise) sent.catch(this.onError);
+      } catch (error) {
+        this.onError(error);
+      }
     }
   }
 }

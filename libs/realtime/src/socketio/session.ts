@@ -83,7 +83,11 @@ export class Session implements ConnectionLink, FailureSink {
   send(event: EncodedEvent, options: { readonly volatile?: boolean | undefined } = {}): void {
     const packet = packetOf(event);
     const socket = this.socket as unknown as Outgoing;
-    socket.notifyOutgoingListeners(packet);
+    try {
+      socket.notifyOutgoingListeners(packet);
+    } catch (error) {
+      this.report(error, this, 'onAnyOutgoing');
+    }
     socket.packet(packet, { volatile: options.volatile === true });
   }
 
