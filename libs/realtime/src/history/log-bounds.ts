@@ -43,7 +43,8 @@ export function payloadDigest(text: string): string {
   const end = text.indexOf('\n');
   const header = text.slice(0, Math.max(end, 0));
   const hash = createHash('sha256').update(text.slice(end + 1));
-  if (header !== '' && header !== '{}') hash.update(JSON.stringify((JSON.parse(header) as { b?: unknown }).b ?? null));
+  const { b } = header === '' || header === '{}' ? {} : (JSON.parse(header) as { b?: unknown });
+  if (b !== undefined) hash.update(JSON.stringify(b));
   return hash.digest('base64url').slice(0, 22);
 }
 
