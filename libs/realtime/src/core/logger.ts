@@ -4,3 +4,6 @@ export interface RealtimeLogger {
   warn(message: string): void;
   error(message: string): void;
 }
+
+const nothing = (): void => undefined;
+export const noLogger: RealtimeLogger = { log: nothing, warn: nothing, error: nothing };

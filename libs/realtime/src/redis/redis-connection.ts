@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from '../core/clock.js';
 import type { Lifecycle } from '../core/lifecycle.js';
-import type { RealtimeLogger } from '../core/logger.js';
+import { noLogger, type RealtimeLogger } from '../core/logger.js';
 import { noMetrics, type RealtimeMetrics } from '../core/metrics.js';
 import { PendingCommands } from './pending-commands.js';
 import { createWireClients, describeAddress } from './redis-clients.js';
@@ -17,7 +17,7 @@ const CLOSE_WITHIN_MS = 1_000;
 export interface RedisConnectionDeps {
   clock?: Clock | undefined;
   metrics?: RealtimeMetrics | undefined;
-  /** Default `console`. */
+  /** Default: nobody is told. */
   logger?: RealtimeLogger | undefined;
 }
 
@@ -52,7 +52,7 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
     this.address = describeAddress(this.options);
     this.clock = deps.clock ?? systemClock;
     this.metrics = deps.metrics ?? noMetrics;
-    this.logger = deps.logger ?? console;
+    this.logger = deps.logger ?? noLogger;
     this.#pending = new PendingCommands({
       clock: this.clock,
       timeoutMs: this.options.commandTimeoutMs,
