@@ -64,7 +64,7 @@ class Client {
     const id = name as ConnectionId;
     const link = { id, transportId: name as unknown as TransportId, namespace: '/', isOpen: true } as Link;
     const principal = { id: name, sessionId: name, roles: [], scopes: [], claims: {}, isAnonymous: false };
-    this.member = { link, principal, device: name, rooms: new Set(), inOrder: (task) => task() } as RoomMember;
+    this.member = { link, principal, device: name, rooms: new Set(), inOrder: (task) => task() };
   }
 
   take(data: string, position: Position): void {
