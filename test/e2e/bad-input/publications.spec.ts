@@ -103,6 +103,12 @@ describe.each(['memory', 'redis'] as const)('what makes no sense to a room over 
     ['publish', 'BAD_REQUEST', 'a long id', { event: 'e', data: 1, id: huge }],
     ['publish', 'BAD_REQUEST', 'an id that is a number', { event: 'e', data: 1, id: 5 }],
     ['publish', 'BAD_REQUEST', 'an empty id', { event: 'e', data: 1, id: '' }],
+    [
+      'publish',
+      'BAD_REQUEST',
+      "a placeholder of Socket.IO's",
+      { event: 'e', data: { a: { _placeholder: true, num: 99 } } },
+    ],
     ['publish', 'BAD_REQUEST', 'no event', { data: 1 }],
     ['publish', 'BAD_REQUEST', 'an event of ours', { event: 'realtime:hello', data: 1 }],
     ['publish', 'BAD_REQUEST', "an event of Socket.IO's", { event: 'connect', data: 1 }],

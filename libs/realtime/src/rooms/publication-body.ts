@@ -56,8 +56,7 @@ function stringifyBinary(data: unknown, attachments: Buffer[]): string | undefin
       if (attachments.length === MAX_ATTACHMENTS) throw new TypeError(`more than ${MAX_ATTACHMENTS} binary values`);
       return { _placeholder: true, num: attachments.push(toBuffer(binary)) - 1 } satisfies Placeholder;
     }
-    // A client would take it for one of the attachments, or close its connection.
-    if (isPlaceholder(value)) throw new TypeError('`_placeholder` belongs to Socket.IO');
+    refusePlaceholder(value);
     return value;
   });
 }
@@ -68,6 +67,14 @@ function restoring(attachments: readonly Uint8Array[]): (key: string, value: unk
 
 function isPlaceholder(value: unknown): value is Placeholder {
   return typeof value === 'object' && value !== null && (value as Placeholder)._placeholder === true;
+}
+
+/**
+ * An attachment of somebody else: beside binary values, of its own or of another publication in the same reply, a client
+ * would take it for one of those, or close its connection.
+ */
+function refusePlaceholder(value: unknown): void {
+  if (isPlaceholder(value)) throw new TypeError('`_placeholder` belongs to Socket.IO');
 }
 
 type Binary = ArrayBuffer | ArrayBufferView;
@@ -85,6 +92,7 @@ function toBuffer(binary: Binary): Buffer {
 function hasBinary(value: unknown, isFromToJson = false): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (isBinary(value)) return true;
+  refusePlaceholder(value);
   if (Array.isArray(value)) return value.some((item) => hasBinary(item));
   const { toJSON } = value as { toJSON?: unknown };
   if (typeof toJSON === 'function' && !isFromToJson) return hasBinary(toJSON.call(value, ''), true);

@@ -53,7 +53,7 @@ describe('what travels on a room channel', () => {
     ['a lone surrogate', '\ud800', '\ud800'],
     ['a key __proto__', JSON.parse('{"__proto__":{"admin":true}}'), JSON.parse('{"__proto__":{"admin":true}}')],
     ['a date', new Date(0), '1970-01-01T00:00:00.000Z'],
-    ['a placeholder in text only', { _placeholder: true, num: 0 }, { _placeholder: true, num: 0 }],
+    ['the name of a placeholder', { _placeholder: 'true', num: 0 }, { _placeholder: 'true', num: 0 }],
     [
       'a toJSON that returns itself',
       {
@@ -118,7 +118,12 @@ describe('what travels on a room channel', () => {
     ['a BigInt', { n: 1n }],
     ['a cycle', cycle()],
     ['too many attachments', Array.from({ length: MAX_ATTACHMENTS + 1 }, () => Buffer.from('a'))],
-    ["a placeholder that is not Socket.IO's", { a: Buffer.from('a'), b: { _placeholder: true, num: 7 } }],
+    ["a placeholder that is not Socket.IO's, beside text", { a: [{ b: { _placeholder: true, num: 0 } }] }],
+    ['one that toJSON makes', { toJSON: () => ({ _placeholder: true, num: 0 }) }],
+    [
+      "a placeholder that is not Socket.IO's, beside binary values",
+      { a: Buffer.from('a'), b: { _placeholder: true, num: 7 } },
+    ],
   ])('refuses %s', (_name, data) => expect(() => encodeRoomMessage({ ...message, data })).toThrow());
 
   it.each([
