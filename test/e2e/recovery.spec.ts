@@ -235,3 +235,40 @@ describe.each(['memory', 'redis'] as const)('recovery over %s', (engine) => {
     expect(missed(reply)).toEqual([2, 3]);
   });
 });
+
+describe('when what was missed is more than a connection can take at once', () => {
+  const maxSendBufferBytes = 40_000;
+
+  it('answers some rooms of a list now and the others when asked again, and gives up what never fits', async () => {
+    await using node = await bootApp({
+      providers: historyProviders,
+      realtime: { limits: { maxSendBufferBytes, maxPayloadBytes: 30_000 } },
+    });
+    const names = ['chat/one', 'chat/two', 'chat/large'];
+    const ada = await connectTo(node, 'ada');
+    const begun = await Promise.all(names.map((room) => join(ada, { room })));
+    await ada[Symbol.asyncDispose]();
+    const rooms = node.app.get(RoomManager);
+    const text = 'x'.repeat(4_000);
+    for (const name of ['chat/one', 'chat/two'])
+      for (const n of range(1, 3)) await rooms.publish(name, 'said', [n, text]);
+    for (const n of range(1, 6)) await rooms.publish('chat/large', 'said', [n, text]);
+    await using bob = await connectTo(node, 'bob');
+    const wishes = begun.map(({ room, position: at }) => ({ room, position: at }));
+    const [one, two, large] = (await bob.ask('realtime:join', { rooms: wishes })) as JoinReply[];
+    expect(one).toMatchObject({ recovered: true, publications: [{ offset: 1 }, { offset: 2 }, { offset: 3 }] });
+    expect(two).toEqual({
+      room: 'chat/two',
+      error: expect.objectContaining({ code: 'UNAVAILABLE', retryable: true, retryAfterMs: expect.any(Number) }),
+    });
+    expect(large).toEqual({ room: 'chat/large', position, recovered: false });
+    await rooms.publish('chat/two', 'said', 4);
+    await fence(node, bob, 'chat/one');
+    expect(live(bob, 'chat/two')).toEqual([]);
+    const again = await join(bob, wishes[1] as object);
+    expect(again).toMatchObject({
+      recovered: true,
+      publications: [{ offset: 1 }, { offset: 2 }, { offset: 3 }, { offset: 4 }],
+    });
+  });
+});
