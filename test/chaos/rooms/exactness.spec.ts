@@ -121,6 +121,10 @@ describe('when links, nodes and Redis fail while rooms with history are publishe
       expect(listeners.flatMap(({ user, malformed }) => malformed.map((what) => `${user}: ${what}`))).toEqual([]);
       expect(listeners.filter(({ heard }) => [...heard.values()].some((events) => events.length === 0))).toEqual([]);
       expect([...new Set(faults.seen)].sort()).toEqual([...FAULTS].sort());
+      const acknowledged = histories.flatMap(({ sent }) =>
+        sent.filter(({ outcome }) => outcome.status === 'acknowledged'),
+      );
+      expect(acknowledged.length).toBeGreaterThan(200);
       for (const kind of ['message', 'recovered', 'told'] as const) {
         expect(eventsOf(run).some((event) => event.kind === kind)).toBe(true);
       }

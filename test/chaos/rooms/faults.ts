@@ -17,6 +17,9 @@ type Fault = (world: World, listeners: readonly Listener[], random: () => number
 
 const REDIS_FAULTS: Readonly<Record<string, Fault>> = {
   'restart redis': async ({ redis }, _, random) => {
+    // What comes meanwhile is on its way when the connections break.
+    redis.pause();
+    await last(0, 500, random);
     await redis.stop();
     await last(300, 1_200, random);
     await redis.restart();

@@ -16,6 +16,8 @@ type Sending = Omit<SentPublication, 'outcome'> & { outcome: SentOutcome };
 
 /** In this part of them a client publishes, by `realtime:publish`. */
 const BY_CLIENTS = 0.2;
+const BURSTS = 0.1;
+const BURST = 4;
 const PADDING = 'x'.repeat(200);
 
 /** Publishes to the rooms all the time, from all nodes and from clients, and writes down what became of each. */
@@ -62,8 +64,16 @@ export class Publishers {
     const members = isByClient ? listeners.filter((one) => one.isConnected && one.position(room) !== undefined) : [];
     const member = members[between(0, members.length, random)];
     const node = nodes()[between(0, nodes().length, random)];
-    const work = member ? this.publishBy(member, room) : node ? this.publishFrom(node, room) : undefined;
-    if (!work) return;
+    if (member) this.follow(this.publishBy(member, room));
+    else if (node) this.burst(node, room, random() < BURSTS ? BURST : 1);
+  }
+
+  /** One after the other, and none waits for the one before. */
+  private burst(node: ClusterNode, room: string, size: number): void {
+    for (let index = 0; index < size; index += 1) this.follow(this.publishFrom(node, room));
+  }
+
+  private follow(work: Promise<unknown>): void {
     const done = work.then(() => void this.pending.delete(done));
     this.pending.add(done);
   }
