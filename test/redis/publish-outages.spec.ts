@@ -1,8 +1,11 @@
+import { WebSocketGateway } from '@nestjs/websockets';
 import { RoomManager, RoomPolicy, type CanJoin, type RealtimeOptions } from 'nestjs-realtime';
 import { bootApp, type TestApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
+import { connectedClient } from '../support/inbox.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
+import { mintToken } from '../support/tokens.js';
 
 @RoomPolicy('log/:id', { history: { size: 1_000, ttlMs: 600_000 } })
 class LogPolicy implements CanJoin {
@@ -11,9 +14,13 @@ class LogPolicy implements CanJoin {
   }
 }
 
+@WebSocketGateway()
+class Gateway {}
+
 /** A tenth of the defaults, but for the time that a publication is tried. */
 const TIMES = { probeIntervalMs: 200, probeTimeoutMs: 400, commandTimeoutMs: 500, connectTimeoutMs: 500 };
 const PUBLISH_TIMEOUT_MS = 1_500;
+const MAX_MESSAGE_BYTES = 20_000;
 
 describe('publications with history while Redis is in trouble', () => {
   let redis: TestRedis;
@@ -33,10 +40,10 @@ describe('publications with history while Redis is in trouble', () => {
     room = `log/${(count += 1)}`;
     proxy = await startTcpProxy({ port: redis.port });
     const realtime: Partial<RealtimeOptions> = {
-      redis: { url: `redis://127.0.0.1:${proxy.port}`, ...TIMES },
+      redis: { url: `redis://127.0.0.1:${proxy.port}`, ...TIMES, maxMessageBytes: MAX_MESSAGE_BYTES },
       rooms: { publishTimeoutMs: PUBLISH_TIMEOUT_MS },
     };
-    node = await bootApp({ providers: [LogPolicy], realtime });
+    node = await bootApp({ providers: [LogPolicy, Gateway], realtime });
     rooms = node.app.get(RoomManager);
     // The scripts are known from here on, and the log's epoch.
     await rooms.publish(room, 'n', 'first');
@@ -97,6 +104,16 @@ describe('publications with history while Redis is in trouble', () => {
     await client.configSet('maxmemory', '0');
     expect(await Promise.all([patient, behind])).toMatchObject([{ offset: 2 }, { offset: 3 }]);
     expect(await log()).toEqual(['first', 'patient', 'behind']);
+  });
+
+  it('delivers the longest text that it takes', async () => {
+    await using ada = await connectedClient(node.url, { auth: { token: mintToken('ada') } });
+    await ada.ask('realtime:join', { room });
+    const data = 'x'.repeat(MAX_MESSAGE_BYTES - `{}\n"n","",{"room":"${room}","id":"x"`.length);
+    await rooms.publish(room, 'n', data, { id: 'x' });
+    expect((await ada.inbox.next('n')).args).toEqual([data, expect.objectContaining({ room, offset: 2 })]);
+    const longer = rooms.publish(room, 'n', `${data}x`, { id: 'x' });
+    await expect(longer).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED', retryable: false });
   });
 
   it('leaves no rejection without a handler behind when the node ends meanwhile', async () => {

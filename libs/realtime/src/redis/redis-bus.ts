@@ -8,6 +8,9 @@ import { RedisLink } from './redis-link.js';
 import { RedisUnavailableError } from './redis-unavailable-error.js';
 import type { WireClient } from './wire-client.js';
 
+/** What a script puts before a text that is as long as it may be: its place in the log. */
+const MAX_FIRST_LINE = 128;
+
 /**
  * The bus over Redis PUB/SUB: publishes through the shared command connection, listens on one of its own. Refuses to call
  * itself `up` on good faith: a message to our own channel must come back, through each master of a cluster. Invariant: `up`
@@ -122,7 +125,7 @@ export class RedisBus implements ClusterBus {
 
   #deliver(channel: string, message: string): void {
     if (channel === this.#probeChannel) return this.#probe?.receive(message);
-    if (message.length > this.#connection.options.maxMessageBytes) {
+    if (message.length > this.#connection.options.maxMessageBytes + MAX_FIRST_LINE) {
       return this.#connection.metrics.dropped('bus-oversized');
     }
     try {
