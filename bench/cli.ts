@@ -1,10 +1,11 @@
 import { hasNative } from './peers/native.js';
 import { UWS } from './peers/peer.js';
 import { circumstances } from './results/circumstances.js';
-import { REPORT, RESULTS, write, writeReport } from './results/files.js';
+import { REPORT, RESULTS, emptyProfileFolder, write, writeReport } from './results/files.js';
 import { sentence } from './results/html.js';
+import { readProfiles } from './results/profile.js';
 import { summarise, type Outcome } from './results/outcome.js';
-import { markdown, tablesOf } from './results/tables.js';
+import { markdown, profileTable, tablesOf } from './results/tables.js';
 import { runScenario } from './run-scenario.js';
 import type { Plan, Scenario } from './scenario.js';
 import { SCENARIOS } from './scenarios/index.js';
@@ -18,6 +19,7 @@ ${SCENARIOS.map(({ name, title }) => `  ${name.padEnd(16)} ${title}`).join('\n')
 
   --check  fails if a target is missed       --quick  short, shows only that it works
   --store  writes to docs/benchmarks/ too    --only   set-ups by id
+  --profile  says where the servers spend their time
 `;
 
 async function main([name, ...args]: readonly string[]): Promise<void> {
@@ -37,9 +39,15 @@ async function run(scenario: Scenario, settings: Settings): Promise<void> {
   const plan = { ...whole, peers: peersOf(whole, settings) };
   settings.checkAllRead();
   const command = `npm run bench -- ${[scenario.name, ...settings.args.filter((arg) => arg !== '--store')].join(' ')}`;
-  const samples = await runScenario(scenario, plan);
+  const profiles = settings.isProfiled ? emptyProfileFolder(scenario.name) : undefined;
+  const samples = await runScenario(scenario, plan, profiles);
   const { isQuick } = settings;
-  const outcome: Outcome = { ...summarise(scenario, plan, samples), circumstances: circumstances(command), isQuick };
+  const outcome: Outcome = {
+    ...summarise(scenario, plan, samples),
+    circumstances: circumstances(command),
+    isQuick,
+    profiles: profiles === undefined ? [] : readProfiles(profiles),
+  };
   await write(outcome, settings);
   show(outcome);
   if (settings.isChecked && !isQuick && outcome.checks.some(({ isMet }) => !isMet)) process.exitCode = 1;
@@ -59,6 +67,7 @@ function peersOf({ peers }: Plan, { hasRedis, only }: Settings): Plan['peers'] {
 function show(outcome: Outcome): void {
   console.log(`\n${outcome.title}. ${outcome.about}`);
   for (const table of tablesOf(outcome)) console.log(`\n${table.label ? `${table.label}\n\n` : ''}${markdown(table)}`);
+  for (const profile of outcome.profiles) console.log(`\n${markdown(profileTable(profile))}`);
   const { machine, versions, commit, date } = outcome.circumstances;
   console.log(`\nMedian of ${outcome.runs}. ${machine}. ${versions}. Commit ${commit}, ${date}.`);
   if (outcome.isQuick) console.log('Quick: it works; the numbers mean nothing and no target is judged.');

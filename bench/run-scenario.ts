@@ -4,8 +4,12 @@ import { Progress } from './harness/progress.js';
 import { Samples } from './results/outcome.js';
 import type { Plan, Scenario, Step } from './scenario.js';
 
-/** Alternating runs, fresh processes for each: this machine's noise hits all alike. */
-export async function runScenario<Key extends string>(scenario: Scenario<Key>, plan: Plan<Key>): Promise<Samples<Key>> {
+/** Alternating runs, fresh processes for each: this machine's noise hits all alike. `profiles`: a folder for CPU profiles. */
+export async function runScenario<Key extends string>(
+  scenario: Scenario<Key>,
+  plan: Plan<Key>,
+  profiles: string | undefined,
+): Promise<Samples<Key>> {
   const samples = new Samples<Key>();
   const progress = new Progress(scenario.name, plan.runs * plan.peers.length * plan.steps.length);
   try {
@@ -14,7 +18,7 @@ export async function runScenario<Key extends string>(scenario: Scenario<Key>, p
         const describe = (step?: Step): string =>
           [`run ${run}`, peer.name, ...(step && plan.steps.length > 1 ? [step.label] : [])].join(' · ');
         progress.show(describe());
-        await runPeer({ plan, peer, samples, progress, describe });
+        await runPeer({ plan, peer, profiles, number: run, samples, progress, describe });
       }
     }
   } finally {
@@ -26,15 +30,25 @@ export async function runScenario<Key extends string>(scenario: Scenario<Key>, p
 interface PeerRun<Key extends string> {
   readonly plan: Plan<Key>;
   readonly peer: Peer;
+  readonly profiles: string | undefined;
+  /** Of the run. */
+  readonly number: number;
   readonly samples: Samples<Key>;
   readonly progress: Progress;
   readonly describe: (step?: Step) => string;
 }
 
 async function runPeer<Key extends string>(run: PeerRun<Key>): Promise<void> {
-  const { plan, peer, samples, progress, describe } = run;
+  const { plan, peer, profiles, number } = run;
   await using session = await Session.start(peer, plan);
   await plan.prepare?.(session);
+  if (profiles !== undefined) await session.startProfiles();
+  await runSteps(session, run);
+  if (profiles !== undefined) await session.stopProfiles(profiles, number);
+}
+
+async function runSteps<Key extends string>(session: Session, run: PeerRun<Key>): Promise<void> {
+  const { plan, peer, samples, progress, describe } = run;
   for (const [index, step] of plan.steps.entries()) {
     progress.show(describe(step));
     const sample = await plan.measure(session, step);

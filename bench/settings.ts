@@ -9,6 +9,8 @@ export class Settings {
   /** Write JSON and SVG to docs/benchmarks/ as well. */
   readonly isStored: boolean;
   readonly hasRedis: boolean;
+  /** Find out where the servers spend their time; costs some of it. */
+  readonly isProfiled: boolean;
   /** Absent: all. Ids or parts of ids. */
   readonly only: readonly string[] | undefined;
   private readonly values = new Map<string, string>();
@@ -24,6 +26,7 @@ export class Settings {
     this.isQuick = this.flag('quick');
     this.isChecked = this.flag('check');
     this.isStored = this.flag('store');
+    this.isProfiled = this.flag('profile');
     this.hasRedis = !this.flag('no-redis');
     this.only = this.text('only')?.split(',');
   }

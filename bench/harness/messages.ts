@@ -6,6 +6,8 @@ export type SendMode = 'emit' | 'publish';
 export type ServerCommand =
   | { readonly kind: 'memory' }
   | { readonly kind: 'cpu' }
+  | { readonly kind: 'start-profile' }
+  | { readonly kind: 'stop-profile'; readonly path: string }
   /** To `rooms` rooms in turn, at a fixed rate. */
   | {
       readonly kind: 'publish';
@@ -29,6 +31,7 @@ export type ServerReport =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'memory'; readonly memory: MemoryUse }
   | { readonly kind: 'cpu'; readonly microseconds: number }
+  | { readonly kind: 'profiled' }
   | { readonly kind: 'published'; readonly publications: number; readonly failures: number; readonly seconds: number };
 
 export type LoadCommand =

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Child } from '../harness/child.js';
 import type { LoadCommand, LoadReport, ServerCommand, ServerReport } from '../harness/messages.js';
 import { startRedis, type BenchRedis } from '../harness/redis.js';
@@ -68,6 +69,18 @@ export class Session implements AsyncDisposable {
   async cpu(): Promise<number> {
     const reports = await Promise.all(this.nodes.map((node) => node.ask({ kind: 'cpu' }, 'cpu')));
     return reports.reduce((sum, { microseconds }) => sum + microseconds, 0);
+  }
+
+  async startProfiles(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.ask({ kind: 'start-profile' }, 'profiled')));
+  }
+
+  /** One file for each node. */
+  async stopProfiles(folder: string, run: number): Promise<void> {
+    const path = (node: number): string => join(folder, this.peer.id, `run-${run}-node-${node}.cpuprofile`);
+    await Promise.all(
+      this.nodes.map((node, index) => node.ask({ kind: 'stop-profile', path: path(index) }, 'profiled')),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import type { Outcome } from './outcome.js';
@@ -22,6 +22,13 @@ export function writeReport(): void {
   const outcomes = new Map([...readAll(STORE), ...readAll(RESULTS)]);
   mkdirSync(RESULTS, { recursive: true });
   writeFileSync(REPORT, html([...outcomes.values()]));
+}
+
+/** Of one scenario; what an earlier run left is removed. */
+export function emptyProfileFolder(scenario: string): string {
+  const folder = join(RESULTS, 'profiles', scenario);
+  rmSync(folder, { recursive: true, force: true });
+  return folder;
 }
 
 async function writeTo(folder: string, outcome: Outcome): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Outcome } from './outcome.js';
 import { escape, svg } from './svg.js';
-import { format, tablesOf, type Table } from './tables.js';
+import { format, profileTable, tablesOf, type Table } from './tables.js';
 
 const STYLE = `body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: right }
@@ -26,7 +26,7 @@ ${sections || '<p>No scenario has run yet.</p>'}
 }
 
 function sectionOf(outcome: Outcome): string {
-  const { title, about, circumstances, runs, isQuick, plots, checks } = outcome;
+  const { title, about, circumstances, runs, isQuick, plots, checks, profiles = [] } = outcome;
   const { machine, versions, commit, command, date } = circumstances;
   const warning = isQuick
     ? '<p class="missed">A quick run: it shows that all works, its numbers mean nothing.</p>'
@@ -35,7 +35,7 @@ function sectionOf(outcome: Outcome): string {
 <h2>${escape(title)}</h2>
 <p>${escape(about)}</p>${warning}
 ${plots.map((plot) => svg(outcome, plot)).join('\n')}
-${tablesOf(outcome).map(tableOf).join('\n')}
+${[...tablesOf(outcome), ...profiles.map(profileTable)].map(tableOf).join('\n')}
 ${isQuick || checks.length === 0 ? '' : `<ul>${checks.map(checkOf).join('')}</ul>`}
 <p class="small">${[`median of ${runs}`, machine, versions, `commit ${commit}`, command, date].map(escape).join('<br>')}</p>
 </section>`;

@@ -1,5 +1,6 @@
 import type { Axis, Check, Column, Plan, Plot, Results, Scenario, Step } from '../scenario.js';
 import type { Circumstances } from './circumstances.js';
+import type { Profile } from './profile.js';
 import { median } from './statistics.js';
 
 /** All that is known after a scenario has run: what is written as JSON, and what tables and plots are made of. */
@@ -15,6 +16,8 @@ export interface Outcome {
   readonly plots: readonly Plot[];
   readonly series: readonly Series[];
   readonly checks: readonly (Check & { readonly isMet: boolean })[];
+  /** With `--profile`. */
+  readonly profiles: readonly Profile[];
 }
 
 export interface Series {

@@ -1,5 +1,6 @@
 import type { Column } from '../scenario.js';
 import type { Outcome, Point } from './outcome.js';
+import type { Profile } from './profile.js';
 
 export interface Table {
   /** The step, if there is more than one. */
@@ -20,6 +21,14 @@ export function tablesOf(outcome: Outcome): Table[] {
       return point ? [[name, ...outcome.columns.flatMap((column) => cells(outcome, column, point))]] : [];
     }),
   }));
+}
+
+export function profileTable({ peer, entries }: Profile): Table {
+  return {
+    label: `Where ${peer} spends its time`,
+    head: [`self time of ${peer}`, 'share'],
+    rows: entries.map(({ where, share }) => [where, format(share, 3)]),
+  };
 }
 
 function sweepTable(outcome: Outcome): Table {

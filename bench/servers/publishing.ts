@@ -68,7 +68,8 @@ class Replies {
   await(reply: unknown): void {
     if (!(reply instanceof Promise)) return;
     this.open += 1;
-    reply.then(this.settle, () => {
+    reply.then(this.settle, (error: unknown) => {
+      if (this.failures === 0) console.error(error);
       this.failures += 1;
       this.settle();
     });

@@ -3,6 +3,7 @@ import type { INestApplication, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { settledUsage } from '../harness/usage.js';
 import type { ServerCommand, ServerReport } from '../harness/messages.js';
+import { startProfile, stopProfile } from './profiling.js';
 import { publishAtRate, publishNumbered, type Sends } from './publishing.js';
 
 export interface NestOptions {
@@ -47,6 +48,12 @@ async function answer(command: ServerCommand, sends: Sends): Promise<ServerRepor
       const { user, system } = process.cpuUsage();
       return { kind: 'cpu', microseconds: user + system };
     }
+    case 'start-profile':
+      await startProfile();
+      return { kind: 'profiled' };
+    case 'stop-profile':
+      await stopProfile(command.path);
+      return { kind: 'profiled' };
     case 'publish':
       return publishAtRate(sends, command);
     case 'publish-numbered':
