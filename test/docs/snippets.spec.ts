@@ -26,6 +26,9 @@ import type { CanJoin, CanPublish, JoinDecision, Principal, RoomContext } from '
 declare const realtime: RealtimeService;
 declare const rooms: RoomManager;
 declare const presence: PresenceService;
+declare const token: string;
+declare let messages: unknown[];
+declare function loadEverything(): Promise<unknown[]>;
 declare const audit: { write(...what: string[]): void };
 declare const sessions: { find(cookie: string | undefined): Promise<{ id: string; roles: string[]; sessionEndsAt: number } | undefined> };
 interface PlaceOrder { sku: number }
