@@ -33,6 +33,8 @@ export interface HostedHistoryDeps {
 const IN_FLIGHT_MS = 1_000;
 /** Milliseconds between two looks at the log for positions that nobody here understands: they may be made up. */
 const LOOK_AGAIN_MS = 1_000;
+/** Epochs remembered as unknown. */
+const MAX_FOREIGN = 100;
 /** Milliseconds that a join waits for a room that is being repaired. */
 const SETTLE_WITHIN_MS = 5_000;
 
@@ -51,6 +53,8 @@ export class HostedHistory {
   private looking: Promise<void> | undefined;
   private lookedAt = -Infinity;
   private readonly whenLive = new Set<() => void>();
+  /** Epochs that clients named and the log did not know in its present one: they are not asked for again. */
+  private readonly foreign = new Set<string>();
   /** Published before the room was first looked at, and perhaps still on its way to members who were here before. */
   private late: { readonly upTo: Position; readonly except: string[] } | undefined;
 
@@ -110,7 +114,7 @@ export class HostedHistory {
     if (!recovery) throw new RealtimeError('UNAVAILABLE');
     const unpin = recovery.pin();
     try {
-      if (wanted.position && !this.understands(wanted.position)) await this.lookAgain();
+      if (wanted.position) await this.learn(wanted.position);
       await recovery.load(wanted);
       return unpin;
     } catch (error) {
@@ -134,6 +138,7 @@ export class HostedHistory {
 
   private apply(event: ContinuityEvent<NumberedMessage>): void {
     const { state, effects } = follow(this.state, event);
+    if (state.position?.epoch !== this.state.position?.epoch) this.foreign.clear();
     this.state = state;
     if (!this.recovery && state.position) this.begin(state.position, event.type === 'message');
     for (const effect of effects) this.carryOut(effect);
@@ -205,6 +210,14 @@ export class HostedHistory {
   }
 
   /** A member may know more than this node; what it knows came from the log, so the log knows it, too. */
+  private async learn(position: Position): Promise<void> {
+    if (this.understands(position) || this.foreign.has(position.epoch)) return;
+    await this.lookAgain();
+    if (this.understands(position) || position.epoch === this.position?.epoch) return;
+    if (this.foreign.size >= MAX_FOREIGN) this.foreign.clear();
+    this.foreign.add(position.epoch);
+  }
+
   private lookAgain(): Promise<void> {
     this.looking ??= this.rest(this.lookedAt + LOOK_AGAIN_MS - this.deps.clock.now())
       .then(() => this.look())
