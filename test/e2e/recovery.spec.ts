@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
 import type { JoinReply } from 'nestjs-realtime-protocol';
+import { SubscribeMessage, WebSocketGateway, WebSocketServer } from '@nestjs/websockets';
+import type { Server } from 'socket.io';
 import { RealtimeService, RoomManager } from 'nestjs-realtime';
 import { bootApp, type TestApp } from '../support/app.js';
+import { eventually } from '../support/eventually.js';
 import type { StockClient } from '../support/inbox.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import {
@@ -233,6 +237,56 @@ describe.each(['memory', 'redis'] as const)('recovery over %s', (engine) => {
     const { meta } = live(tab, 'user/fay')[0] as { meta: { epoch: string } };
     const reply = await join(tab, { room: 'user/fay', position: { epoch: meta.epoch, offset: 1 } });
     expect(missed(reply)).toEqual([2, 3]);
+  });
+});
+
+@WebSocketGateway()
+class OpenGateway {
+  static fences = 0;
+  @WebSocketServer() server!: Server;
+
+  @SubscribeMessage('fence')
+  fence(): void {
+    OpenGateway.fences += 1;
+  }
+
+  /** What waits for the only client, in UTF-16 units. */
+  get waiting(): number {
+    const [transport] = Object.values(
+      (this.server.engine as unknown as { clients: Record<string, Transport> }).clients,
+    );
+    return (transport?.writeBuffer ?? []).reduce((sum, { data }) => sum + data.length, 0);
+  }
+}
+
+interface Transport {
+  readonly writeBuffer: readonly { readonly data: string }[];
+}
+
+describe('when a client that joins does not read', () => {
+  it('is let in and answered when less than half of its send buffer is left', async () => {
+    const maxSendBufferBytes = 1_048_576;
+    await using node = await bootApp({
+      providers: [...historyProviders, OpenGateway],
+      realtime: { limits: { maxSendBufferBytes } },
+    });
+    await using ada = await connectTo(node, 'ada');
+    const engine = ada.socket.io.engine as unknown as { transport: { ws: { _socket: Socket } } };
+    const wire = engine.transport.ws._socket;
+    const gateway = node.app.get(OpenGateway);
+    const rooms = node.app.get(RoomManager);
+    wire.pause();
+    await eventually(() => {
+      rooms.emit('user/ada', 'block', 'x'.repeat(32_768));
+      expect(gateway.waiting).toBeGreaterThan(maxSendBufferBytes * 0.6);
+    }, 20_000);
+    const answer = join(ada, { room: 'chat/slow' });
+    ada.socket.emit('fence');
+    await eventually(() => expect(OpenGateway.fences).toBe(1));
+    expect(await rooms.count('chat/slow')).toBe(0);
+    wire.resume();
+    expect(await answer).toEqual({ room: 'chat/slow', position });
+    expect(await rooms.count('chat/slow')).toBe(1);
   });
 });
 

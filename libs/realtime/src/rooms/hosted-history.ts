@@ -2,7 +2,13 @@ import type { Position, RoomStatus } from 'nestjs-realtime-protocol';
 import type { Clock } from '../core/clock.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
-import { follow, openingState, type ContinuityEffect, type ContinuityEvent } from '../history/continuity.js';
+import {
+  follow,
+  openingState,
+  type ContinuityEffect,
+  type ContinuityEvent,
+  type ContinuityState,
+} from '../history/continuity.js';
 import type { RecentPublications } from '../history/recent-publications.js';
 import {
   MAX_RECOVERED,
@@ -38,29 +44,30 @@ const MAX_FOREIGN = 100;
 /** Milliseconds that a join waits for a room that is being repaired. */
 const SETTLE_WITHIN_MS = 5_000;
 
+/** Most rooms are users' own, in which nothing happens: they share their beginning and own nothing yet. */
+const OPENING = openingState<NumberedMessage>();
+
 /**
  * The history of one room that this node hosts: does what `follow` decides – deliver, read, tell – and says where the room
  * stands. Never lets go of a room: what cannot be read is read again, with growing pauses.
  * Invariant: what `recover` gives and what is delivered afterwards is one sequence without a hole, nothing in it twice.
  */
 export class HostedHistory {
-  private state = openingState<NumberedMessage>();
+  private state: ContinuityState<NumberedMessage> = OPENING;
   private recovery: RoomRecovery | undefined;
-  private readonly pause: Pause;
   /** The log was asked where it stands. */
   private isOpen = false;
   private opening: Promise<void> | undefined;
   private looking: Promise<void> | undefined;
   private lookedAt = -Infinity;
-  private readonly whenLive = new Set<() => void>();
+  private whenLive: Set<() => void> | undefined;
+  private pause: Pause | undefined;
   /** Epochs that clients named and the log did not know in its present one: they are not asked for again. */
-  private readonly foreign = new Set<string>();
+  private foreign: Set<string> | undefined;
   /** Published before the room was first looked at, and perhaps still on its way to members who were here before. */
   private late: { readonly upTo: Position; readonly except: string[] } | undefined;
 
-  constructor(private readonly deps: HostedHistoryDeps) {
-    this.pause = new Pause(deps.clock);
-  }
+  constructor(private readonly deps: HostedHistoryDeps) {}
 
   get retention(): Retention {
     return this.deps.retention;
@@ -92,7 +99,7 @@ export class HostedHistory {
     const { position } = this.state;
     if (!position) return;
     // The log answers again: a read that waits for its next try need not wait.
-    if (options.isLate) this.pause.skip();
+    if (options.isLate) this.pause?.skip();
     if (log.epoch === position.epoch) this.recovery?.trim(Math.min(log.start, position.offset));
     if (options.isLate || log.epoch !== position.epoch) this.apply({ type: 'state', log });
     else if (log.offset > position.offset)
@@ -132,19 +139,19 @@ export class HostedHistory {
 
   close(): void {
     this.apply({ type: 'close' });
-    this.pause.end();
+    this.pause?.end();
     this.recovery?.close();
   }
 
   private apply(event: ContinuityEvent<NumberedMessage>): void {
     const { state, effects } = follow(this.state, event);
-    if (state.position?.epoch !== this.state.position?.epoch) this.foreign.clear();
+    if (state.position?.epoch !== this.state.position?.epoch) this.foreign = undefined;
     this.state = state;
     if (!this.recovery && state.position) this.begin(state.position, event.type === 'message');
     for (const effect of effects) this.carryOut(effect);
     if (state.phase === 'fetching') return;
-    for (const resolve of this.whenLive) resolve();
-    this.whenLive.clear();
+    for (const resolve of this.whenLive ?? []) resolve();
+    this.whenLive = undefined;
   }
 
   private begin({ offset }: Position, isHeard: boolean): void {
@@ -176,7 +183,7 @@ export class HostedHistory {
   /** Never rejects: what cannot be read is read again after a pause. */
   private async fetch(after: number, attempt: number): Promise<void> {
     const { log, room, retention, metrics } = this.deps;
-    if (attempt > 0) await this.pause.wait(backoffMs(attempt));
+    if (attempt > 0) await (this.pause ??= new Pause(this.deps.clock)).wait(backoffMs(attempt));
     if (this.state.phase === 'closed') return;
     let read: LogRead;
     try {
@@ -211,10 +218,10 @@ export class HostedHistory {
 
   /** A member may know more than this node; what it knows came from the log, so the log knows it, too. */
   private async learn(position: Position): Promise<void> {
-    if (this.understands(position) || this.foreign.has(position.epoch)) return;
+    if (this.understands(position) || this.foreign?.has(position.epoch)) return;
     await this.lookAgain();
     if (this.understands(position) || position.epoch === this.position?.epoch) return;
-    if (this.foreign.size >= MAX_FOREIGN) this.foreign.clear();
+    if (!this.foreign || this.foreign.size >= MAX_FOREIGN) this.foreign = new Set();
     this.foreign.add(position.epoch);
   }
 
@@ -235,14 +242,14 @@ export class HostedHistory {
     if (this.state.phase !== 'fetching') return Promise.resolve();
     return new Promise((resolve, reject) => {
       const cancel = this.deps.clock.after(SETTLE_WITHIN_MS, () => {
-        this.whenLive.delete(done);
+        this.whenLive?.delete(done);
         reject(new RealtimeError('UNAVAILABLE', 'The room is being repaired'));
       });
       const done = (): void => {
         cancel();
         resolve();
       };
-      this.whenLive.add(done);
+      this.whenLive = (this.whenLive ?? new Set()).add(done);
     });
   }
 

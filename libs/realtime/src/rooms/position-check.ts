@@ -17,6 +17,14 @@ export interface PositionCheckDeps {
   readonly onError: (error: unknown) => void;
 }
 
+interface KnownRoom {
+  readonly room: string;
+  readonly history: HostedHistory;
+}
+
+/** Rooms in one turn: a node with many more must not fill the queue of commands. */
+const AT_ONCE = 500;
+
 /**
  * Compares what this node believes of its hosted rooms with what the storage says, in one pipelined turn for all of them:
  * a lost last message, or keys that were evicted, would otherwise show only at the next change. Logs are compared after each
@@ -74,18 +82,32 @@ export class PositionCheck {
   }
 
   private async compareLogs(options: { readonly isLate: boolean }): Promise<void> {
-    const { hosted, log } = this.deps;
-    const known = hosted.names().flatMap((room): { room: string; history: HostedHistory }[] => {
+    const { hosted } = this.deps;
+    const known = hosted.names().flatMap((room): KnownRoom[] => {
       const history = hosted.find(room)?.history;
       return history?.position ? [{ room, history }] : [];
     });
-    if (known.length === 0) return;
-    const states: readonly (LogState | undefined)[] = await log.states(
-      known.map(({ room, history }) => ({ room, retention: history.retention })),
-    );
-    for (const [index, { history }] of known.entries()) {
-      const state = states[index];
-      if (state) history.check(state, options);
+    const failures: unknown[] = [];
+    for (let from = 0; from < known.length; from += AT_ONCE) {
+      failures.push(...(await this.compareSome(known.slice(from, from + AT_ONCE), options)));
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** What failed. Rooms whose part of a cluster is away do not hold up the others. */
+  private async compareSome(rooms: readonly KnownRoom[], options: { readonly isLate: boolean }): Promise<unknown[]> {
+    try {
+      const { log } = this.deps;
+      const asked = rooms.map(({ room, history }) => ({ room, retention: history.retention }));
+      const states: readonly (LogState | undefined)[] = await log.states(asked);
+      for (const [index, { history }] of rooms.entries()) {
+        const state = states[index];
+        if (state) history.check(state, options);
+      }
+      return [];
+    } catch (error) {
+      if (rooms.length === 1) return [error];
+      return (await Promise.all(rooms.map((room) => this.compareSome([room], options)))).flat();
     }
   }
 }
