@@ -1,9 +1,11 @@
 import { Listener, type ListenerSettings } from './listener.js';
+import type { Member } from './member.js';
 
-/** Listeners that end together. */
+/** Members that end together. */
 export class Crowd implements Disposable {
-  readonly all: Listener[] = [];
+  readonly all: Member[] = [];
 
+  /** With a stock client. */
   add(settings: ListenerSettings): Listener {
     const listener = new Listener(settings);
     this.all.push(listener);
@@ -11,6 +13,6 @@ export class Crowd implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const listener of this.all) listener[Symbol.dispose]();
+    for (const member of this.all) member[Symbol.dispose]();
   }
 }

@@ -5,7 +5,8 @@ import { eventually } from '../../support/eventually.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
 import { Crowd } from './crowd.js';
-import { outcomeOf, type Listener } from './listener.js';
+import type { Listener } from './listener.js';
+import { outcomeOf } from './member.js';
 import { LogReader } from './log-reader.js';
 import { describeRoom, violations, type ToldEvent, type SentPublication } from './room-history.js';
 
@@ -139,13 +140,17 @@ function told(member: Listener, room: string): ToldEvent[] {
 function ambiguous(members: Iterable<Listener>, room: string): string[] {
   const payloads = new Map<string, string>();
   const found: string[] = [];
+  const hold = (epoch: string, offset: number, name: string): void => {
+    const at = `${epoch}/${offset}`;
+    const other = payloads.get(at) ?? name;
+    if (other !== name) found.push(`${at} is ${other} and ${name}`);
+    payloads.set(at, other);
+  };
   for (const { heard } of members) {
     for (const event of heard.get(room) ?? []) {
-      if (event.kind !== 'message') continue;
-      const at = `${event.position.epoch}/${event.position.offset}`;
-      const other = payloads.get(at) ?? event.name;
-      if (other !== event.name) found.push(`${at} is ${other} and ${event.name}`);
-      payloads.set(at, other);
+      const { epoch, offset } = event.position;
+      if (event.kind === 'message') hold(epoch, offset, event.name);
+      if (event.kind === 'recovered') event.publications.forEach((one) => hold(epoch, one.offset, one.name));
     }
   }
   return found;
@@ -220,5 +225,26 @@ describe('when the master dies and its replica takes its place', () => {
       const counts = MEMBERS.map((name) => told(site.member(name), room).length);
       expect(counts).toEqual([1, 1, 0, 0, 1]);
     }
+  });
+
+  it('tells them also when nobody publishes any more', async () => {
+    await using site = await Site.open();
+    await site.publish(5);
+    await site.heard(5, ...MEMBERS);
+    await site.replicated();
+    site.link.stall();
+    await site.publish(3);
+    await site.heard(8, ...MEMBERS);
+    const lost = new Set([...site.sent.values()].flatMap((sent) => sent.slice(5).map(({ name }) => name)));
+    await site.failOver();
+
+    await site.heard(5, ...MEMBERS);
+    for (const room of ROOMS) {
+      for (const member of site.members.values())
+        expect(told(member, room)).toMatchObject([{ position: { offset: 5 } }]);
+    }
+    await site.publish(2);
+    await site.heard(7, ...MEMBERS);
+    for (const room of ROOMS) expect(await site.verdict(room, lost)).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@ import type { ClusterNode, Cluster } from '../../support/cluster.js';
 import type { TestRedis } from '../../support/redis.js';
 import type { TcpProxy } from '../../support/tcp-proxy.js';
 import { between, shuffled } from '../requests/random.js';
-import type { Listener } from './listener.js';
+import type { Member } from './member.js';
 
 export interface World {
   readonly redis: TestRedis;
@@ -13,7 +13,7 @@ export interface World {
   readonly proxies: readonly TcpProxy[];
 }
 
-type Fault = (world: World, listeners: readonly Listener[], random: () => number) => Promise<void>;
+type Fault = (world: World, members: readonly Member[], random: () => number) => Promise<void>;
 
 const REDIS_FAULTS: Readonly<Record<string, Fault>> = {
   'restart redis': async ({ redis }, _, random) => {
@@ -44,13 +44,13 @@ const CLIENT_FAULTS: Readonly<Record<string, Fault>> = {
   },
   'cut link': ({ proxies }, _, random) => breakLink(proxies, 'cut', random),
   'stall link': ({ proxies }, _, random) => breakLink(proxies, 'stall', random),
-  'cut clients': async (_, listeners, random) => {
-    for (const listener of listeners) if (random() < 0.2) listener.cut();
+  'cut clients': async (_, members, random) => {
+    for (const member of members) if (random() < 0.2) member.cut();
     await Promise.resolve();
   },
   /** So long that a brief room has gone on without them. */
-  'leave clients out': async (_, listeners, random) => {
-    for (const listener of listeners) if (random() < 0.1) listener.cut(between(2_000, 6_000, random));
+  'leave clients out': async (_, members, random) => {
+    for (const member of members) if (random() < 0.1) member.cut(between(2_000, 6_000, random));
     await Promise.resolve();
   },
 };
@@ -63,7 +63,7 @@ export class Faults {
 
   constructor(
     private readonly world: World,
-    private readonly listeners: readonly Listener[],
+    private readonly members: readonly Member[],
   ) {}
 
   /** At least `forMs`, and until each kind has come. Resolves when everything is whole again. */
@@ -80,7 +80,7 @@ export class Faults {
       for (const [name, fault] of shuffled(Object.entries(faults), random)) {
         await last(200, 1_200, random);
         this.seen.push(name);
-        await fault(this.world, this.listeners, random);
+        await fault(this.world, this.members, random);
       }
     } while (performance.now() < endsAt);
   }

@@ -2,13 +2,8 @@ import type { JoinResult, Position, RoomMeta, RoomStatus } from 'nestjs-realtime
 import { io, type Socket } from 'socket.io-client';
 import { mintToken } from '../../support/tokens.js';
 import { between } from '../requests/random.js';
+import { outcomeOf, type Member, type Named } from './member.js';
 import type { HeardEvent, SentOutcome } from './room-history.js';
-
-/** What publications of these tests carry. */
-export interface Named {
-  readonly name: string;
-  readonly padding?: string;
-}
 
 export interface ListenerSettings {
   readonly user: string;
@@ -21,16 +16,14 @@ export interface ListenerSettings {
 /** Milliseconds from the end of a connection to the next, and from a refused join to its next try. */
 const BACKOFF_MS = [50, 400] as const;
 const ANSWERS_WITHIN_MS = 10_000;
-/** Codes that leave open whether it happened. */
-const MAYBE = new Set(['UNKNOWN', 'TIMEOUT', 'INTERNAL']);
 
 /**
  * A user with a stock client that keeps its own positions: it joins its rooms, joins again from where it was after each
  * end of a connection, and writes down what it hears. It drops nothing and sorts nothing: that is what is judged.
  */
-export class Listener implements Disposable {
+export class Listener implements Member {
+  readonly keepsOrder = false;
   readonly heard = new Map<string, HeardEvent[]>();
-  /** What no server may send, in words. */
   readonly malformed: string[] = [];
   connections = 0;
   private readonly positions = new Map<string, Position>();
@@ -51,16 +44,10 @@ export class Listener implements Disposable {
     return this.socket?.connected === true;
   }
 
-  /** Rooms in which it has not come as far as `offsets` say. */
-  behind(offsets: ReadonlyMap<string, number>): string[] {
-    return this.settings.rooms.filter((room) => (this.positions.get(room)?.offset ?? -1) < (offsets.get(room) ?? 0));
-  }
-
   position(room: string): Position | undefined {
     return this.positions.get(room);
   }
 
-  /** Ends its connection without a word; back after `awayMs`, or after its usual pause. */
   cut(awayMs = between(...BACKOFF_MS, this.settings.random)): void {
     if (!this.socket) return;
     this.leave();
@@ -81,7 +68,6 @@ export class Listener implements Disposable {
     if (!this.socket) this.connect();
   }
 
-  /** As `realtime:publish`. Never rejects. */
   publish(room: string, data: Named): Promise<SentOutcome> {
     const { socket } = this;
     if (!socket?.connected) return Promise.resolve({ status: 'refused', code: 'not connected' });
@@ -180,18 +166,6 @@ export class Listener implements Disposable {
     this.heard.get(room)?.push(event);
     this.positions.set(room, event.position);
   }
-}
-
-/** What a reply to a publish says, of a client or of `RoomManager.publish`. */
-export function outcomeOf(reply: unknown): SentOutcome {
-  const { error, epoch, offset } = reply as { error?: { code: string } } & Partial<Position>;
-  if (error) return failureOf(error.code);
-  if (epoch === undefined || offset === undefined) throw new Error(`no position in ${JSON.stringify(reply)}`);
-  return { status: 'acknowledged', position: { epoch, offset } };
-}
-
-export function failureOf(code: string | undefined): SentOutcome {
-  return code === undefined || MAYBE.has(code) ? { status: 'unknown' } : { status: 'refused', code };
 }
 
 function named({ offset, data }: { offset: number; data: unknown }): { offset: number; name: string } {

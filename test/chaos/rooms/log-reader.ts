@@ -1,6 +1,6 @@
 import { eventually } from '../../support/eventually.js';
 import type { TestRedisClient } from '../../support/redis.js';
-import type { Named } from './listener.js';
+import type { Named } from './member.js';
 import type { RoomLogSeen } from './room-history.js';
 
 const EVERY_MS = 100;

@@ -3,7 +3,7 @@ import { bootCluster, type Cluster, type ClusterSettings } from '../../support/c
 import { eventually } from '../../support/eventually.js';
 import { startRedis } from '../../support/redis.js';
 import { Crowd } from './crowd.js';
-import type { Listener } from './listener.js';
+import type { Member } from './member.js';
 import type { HeardEvent, ToldEvent } from './room-history.js';
 
 const ROOM = 'exact/only-node';
@@ -16,8 +16,7 @@ async function outlive(
   await using cluster = await bootCluster(1, settings);
   using crowd = new Crowd();
   const url = (): string => cluster.nodes.find((node) => node.isRunning)?.url ?? '';
-  for (const user of ['ann', 'ben']) crowd.add({ user, rooms: [ROOM], url, random: Math.random });
-  const [ann] = crowd.all;
+  const [ann] = ['ann', 'ben'].map((user) => crowd.add({ user, rooms: [ROOM], url, random: Math.random }));
   await eventually(() => crowd.all.forEach((one) => expect(one.position(ROOM)).toBeDefined()));
   for (let n = 1; n <= 5; n += 1) await cluster.nodes[0]!.call('publish', ROOM, 'message', { name: `before ${n}` });
   await eventually(() => crowd.all.forEach((one) => expect(one.position(ROOM)?.offset).toBe(5)));
@@ -34,7 +33,7 @@ async function outlive(
   return crowd.all.map(eventsAfter);
 }
 
-function eventsAfter({ heard }: Listener): HeardEvent[] {
+function eventsAfter({ heard }: Member): HeardEvent[] {
   return (heard.get(ROOM) ?? []).filter(({ kind }) => kind === 'recovered' || kind === 'told');
 }
 

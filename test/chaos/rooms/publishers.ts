@@ -1,12 +1,12 @@
 import type { ClusterNode } from '../../support/cluster.js';
 import { between } from '../requests/random.js';
-import { failureOf, outcomeOf, type Listener, type Named } from './listener.js';
+import { failureOf, outcomeOf, type Member, type Named } from './member.js';
 import type { SentOutcome, SentPublication } from './room-history.js';
 
 export interface PublishersSettings {
   readonly rooms: readonly string[];
   readonly nodes: () => readonly ClusterNode[];
-  readonly listeners: readonly Listener[];
+  readonly members: readonly Member[];
   readonly random: () => number;
   /** Milliseconds between two publications. */
   readonly everyMs: number;
@@ -58,10 +58,12 @@ export class Publishers {
   }
 
   private publishSomewhere(): void {
-    const { rooms, listeners, nodes, random } = this.settings;
+    const { rooms, nodes, random } = this.settings;
     const room = rooms[between(0, rooms.length, random)] ?? '';
     const isByClient = random() < BY_CLIENTS;
-    const members = isByClient ? listeners.filter((one) => one.isConnected && one.position(room) !== undefined) : [];
+    const members = isByClient
+      ? this.settings.members.filter((one) => one.isConnected && one.position(room) !== undefined)
+      : [];
     const member = members[between(0, members.length, random)];
     const node = nodes()[between(0, nodes().length, random)];
     if (member) this.follow(this.publishBy(member, room));
@@ -84,9 +86,10 @@ export class Publishers {
     );
   }
 
-  private publishBy(member: Listener, room: string): Promise<SentOutcome> {
-    // A client has no order over its connections: each of its publications counts as a publisher of its own.
-    return this.note(room, `${member.user} #${this.count}`, (data) => member.publish(room, data));
+  private publishBy(member: Member, room: string): Promise<SentOutcome> {
+    // Of a client that promises no order each publication counts as a publisher's own.
+    const publisher = member.keepsOrder ? member.user : `${member.user} #${this.count}`;
+    return this.note(room, publisher, (data) => member.publish(room, data));
   }
 
   private async note(
