@@ -148,6 +148,14 @@ describe.each(['memory', 'redis'] as const)('rooms over %s', (engine) => {
     expect(await ada.ask('realtime:publish', { room, event: 'realtime:join', data: 1 })).toEqual(refused('FORBIDDEN'));
   });
 
+  it('publishes for a client that has just asked to join and does not wait for the answer', async () => {
+    await using ada = await connect(first(), 'ada');
+    const joined = ada.ask('realtime:join', { room });
+    const published = ada.ask('realtime:publish', { room, event: 'said', data: 1 });
+    expect(await published).toEqual({ id: expect.any(String) });
+    expect(await joined).toMatchObject({ room });
+  });
+
   it('holds its limit in the whole cluster, and lists members and users', async () => {
     const clients = await Promise.all(
       ['ada', 'bob', 'cleo', 'dan'].map((user, index) => connect(index % 2 ? last() : first(), user)),

@@ -87,7 +87,7 @@ export class ClientRequests {
 
   private async publish(connection: Connection, data: unknown, requestId: string | undefined): Promise<unknown> {
     const fields = readRecord(data);
-    const room = this.ownRoom(connection, data);
+    const room = await this.joinedRoom(connection, data);
     const event = readText(data, 'event', 64);
     // A request that is sent again is the same publication.
     const id = fields['id'] === undefined ? requestId : readText(data, 'id', 64);
@@ -100,7 +100,7 @@ export class ClientRequests {
   }
 
   private async readHistory(connection: Connection, data: unknown): Promise<HistoryReply> {
-    const room = this.ownRoom(connection, data);
+    const room = await this.joinedRoom(connection, data);
     const { after, before, limit } = readRecord(data);
     const query = {
       after: after === undefined ? undefined : checkPosition('after', after),
@@ -145,6 +145,12 @@ export class ClientRequests {
       if (isSameTransport) this.deps.flow.renew(member, credentials);
     }
     return { expiresAt: credentials.principal.expiresAt };
+  }
+
+  /** As `ownRoom`, after the joins that the client sent before: it need not wait for their answers. */
+  private async joinedRoom(connection: Connection, data: unknown): Promise<string> {
+    if (!connection.rooms.has(readText(data, 'room'))) await connection.inOrder(() => Promise.resolve());
+    return this.ownRoom(connection, data);
   }
 
   private ownRoom(connection: Connection, data: unknown): string {
