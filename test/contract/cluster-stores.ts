@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   MemoryBus,
   MemoryCommandLog,
@@ -15,7 +14,7 @@ import {
   type NodeLeases,
   type RateStore,
 } from '../support/engines.js';
-import { sharedRedis } from '../support/redis.js';
+import { REDIS_KINDS, type RedisPlace } from '../support/redis-kinds.js';
 
 /** One storage and what stands on it. The commands' times to live are short, so that expiry can be seen. */
 export interface ClusterStores extends AsyncDisposable {
@@ -40,22 +39,24 @@ export const CLUSTER_STORES: Record<string, () => Promise<ClusterStores>> = {
       [Symbol.asyncDispose]: () => bus.close(),
     });
   },
-  redis: async () => {
-    const redis = await sharedRedis();
-    const keyPrefix = `${redis.prefix}${randomBytes(4).toString('hex')}:`;
-    const connection = new RedisConnection({ url: redis.url, keyPrefix });
-    const bus = new RedisBus(connection);
-    await bus.ready();
-    return {
-      bus,
-      log: new RedisCommandLog(connection, TTL),
-      leases: new RedisNodeLeases(connection),
-      rates: new RedisRateStore(connection),
-      async [Symbol.asyncDispose]() {
-        await bus.close();
-        await connection.close();
-        await redis[Symbol.asyncDispose]();
-      },
-    };
-  },
 };
+for (const [name, start] of Object.entries(REDIS_KINDS)) {
+  CLUSTER_STORES[name] = async () => redisStores(await start());
+}
+
+async function redisStores(place: RedisPlace): Promise<ClusterStores> {
+  const connection = new RedisConnection(place.options);
+  const bus = new RedisBus(connection);
+  await bus.ready();
+  return {
+    bus,
+    log: new RedisCommandLog(connection, TTL),
+    leases: new RedisNodeLeases(connection),
+    rates: new RedisRateStore(connection),
+    async [Symbol.asyncDispose]() {
+      await bus.close();
+      await connection.close();
+      await place[Symbol.asyncDispose]();
+    },
+  };
+}

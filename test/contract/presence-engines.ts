@@ -7,7 +7,7 @@ import {
   type PresenceChange,
   type PresenceStore,
 } from '../support/engines.js';
-import { sharedRedis } from '../support/redis.js';
+import { REDIS_KINDS, type RedisPlace } from '../support/redis-kinds.js';
 
 /** What was published on one room's channel. */
 export class Channel {
@@ -21,12 +21,16 @@ export class Channel {
     this.waiting.get(payload)?.();
   };
 
-  /** Every change so far: a marker goes the same way, and whatever was published before it has arrived before it. */
+  /** From now on. In a cluster, what was published just before the subscription may still come in behind it. */
+  async begin(): Promise<this> {
+    await this.fence();
+    this.payloads.length = 0;
+    return this;
+  }
+
+  /** Every change so far. */
   async changes(): Promise<PresenceChange[]> {
-    const marker = `fence ${this.waiting.size}`;
-    const arrived = new Promise<void>((resolve) => this.waiting.set(marker, resolve));
-    await this.send(marker);
-    await arrived;
+    await this.fence();
     return this.payloads
       .filter((payload) => payload.startsWith('p'))
       .map((payload) => {
@@ -34,6 +38,14 @@ export class Channel {
         if (!change) throw new Error(`not a presence change: ${payload}`);
         return change;
       });
+  }
+
+  /** A marker goes the same way, and whatever was published before it has arrived before it. */
+  private async fence(): Promise<void> {
+    const marker = `fence ${this.waiting.size}`;
+    const arrived = new Promise<void>((resolve) => this.waiting.set(marker, resolve));
+    await this.send(marker);
+    await arrived;
   }
 }
 
@@ -63,31 +75,38 @@ async function memoryWorld(): Promise<PresenceWorld> {
   };
 }
 
-async function redisWorld(): Promise<PresenceWorld> {
-  const redis = await sharedRedis();
-  const options = { url: redis.url, keyPrefix: redis.prefix };
-  const connections = [new RedisConnection(options), new RedisConnection(options)] as const;
+async function redisWorld(place: RedisPlace): Promise<PresenceWorld> {
+  const connections = [new RedisConnection(place.options), new RedisConnection(place.options)] as const;
   await Promise.all(connections.map((connection) => connection.ready()));
-  const client = await redis.client();
-  const subscriber = await redis.client();
+  const { keyPrefix } = place.options;
+  const [any] = place.servers;
+  if (any === undefined) throw new Error('no server');
+  const subscriber = await any.duplicate().connect();
   return {
     stores: [new RedisPresenceStore(connections[0]), new RedisPresenceStore(connections[1])],
     listen: async (room) => {
-      const name = `${redis.prefix}{${room}}:ch`;
-      const channel = new Channel((payload) => client.publish(name, payload));
+      const name = `${keyPrefix}{${room}}:ch`;
+      // On the way that the room's own messages take: through the master of its slot.
+      const channel = new Channel((payload) => connections[0].command('PUBLISH', name, payload));
       await subscriber.subscribe(name, channel.receive);
-      return channel;
+      return channel.begin();
     },
     loseEverything: async () => {
-      for await (const keys of client.scanIterator({ MATCH: `${redis.prefix}*`, COUNT: 1_000 })) {
-        if (keys.length > 0) await client.del(keys);
+      for (const server of place.servers) {
+        for await (const keys of server.scanIterator({ MATCH: `${keyPrefix}*`, COUNT: 1_000 })) {
+          await Promise.all(keys.map((key) => server.del(key)));
+        }
       }
     },
     [Symbol.asyncDispose]: async () => {
+      subscriber.destroy();
       await Promise.all(connections.map((connection) => connection.close()));
-      await redis[Symbol.asyncDispose]();
+      await place[Symbol.asyncDispose]();
     },
   };
 }
 
-export const presenceWorlds: Record<string, () => Promise<PresenceWorld>> = { memory: memoryWorld, redis: redisWorld };
+export const presenceWorlds: Record<string, () => Promise<PresenceWorld>> = { memory: memoryWorld };
+for (const [name, start] of Object.entries(REDIS_KINDS)) {
+  presenceWorlds[name] = async () => redisWorld(await start());
+}

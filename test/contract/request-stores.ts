@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { MemoryRequestStore, RedisConnection, RedisRequestStore, type RequestStore } from '../support/engines.js';
-import { sharedRedis } from '../support/redis.js';
+import { REDIS_KINDS, type RedisPlace } from '../support/redis-kinds.js';
 
 export interface RequestStores extends AsyncDisposable {
   /** Several stores of the same limits, as on several nodes. */
@@ -24,19 +23,21 @@ export const REQUEST_STORES: Record<string, () => Promise<RequestStores>> = {
       [Symbol.asyncDispose]: () => Promise.resolve(),
     });
   },
-  redis: async () => {
-    const redis = await sharedRedis();
-    const keyPrefix = `${redis.prefix}${randomBytes(4).toString('hex')}:`;
-    const connections = [0, 1].map(() => new RedisConnection({ url: redis.url, keyPrefix }));
-    const [first, second] = connections as [RedisConnection, RedisConnection];
-    await first.ready();
-    return {
-      requests: [new RedisRequestStore(first, LIMITS), new RedisRequestStore(second, LIMITS)],
-      hasty: new RedisRequestStore(first, HASTY_LIMITS),
-      async [Symbol.asyncDispose]() {
-        await Promise.all(connections.map((connection) => connection.close()));
-        await redis[Symbol.asyncDispose]();
-      },
-    };
-  },
 };
+for (const [name, start] of Object.entries(REDIS_KINDS)) {
+  REQUEST_STORES[name] = async () => redisStores(await start());
+}
+
+async function redisStores(place: RedisPlace): Promise<RequestStores> {
+  const connections = [0, 1].map(() => new RedisConnection(place.options));
+  const [first, second] = connections as [RedisConnection, RedisConnection];
+  await first.ready();
+  return {
+    requests: [new RedisRequestStore(first, LIMITS), new RedisRequestStore(second, LIMITS)],
+    hasty: new RedisRequestStore(first, HASTY_LIMITS),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(connections.map((connection) => connection.close()));
+      await place[Symbol.asyncDispose]();
+    },
+  };
+}

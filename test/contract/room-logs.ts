@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   MemoryBus,
   MemoryRoomLog,
@@ -11,7 +10,7 @@ import {
   type NewPublication,
   type RoomLog,
 } from '../support/engines.js';
-import { sharedRedis } from '../support/redis.js';
+import { REDIS_KINDS, type RedisPlace } from '../support/redis-kinds.js';
 
 export interface RoomLogs extends AsyncDisposable {
   readonly bus: ClusterBus;
@@ -31,25 +30,27 @@ export const ROOM_LOGS: Record<string, () => Promise<RoomLogs>> = {
     const tight = new MemoryRoomLog(bus, systemClock, { maxMessageBytes: TIGHT_BYTES });
     return { bus, logs: [log, log], tight, [Symbol.asyncDispose]: () => bus.close() };
   },
-  redis: async () => {
-    const redis = await sharedRedis();
-    const keyPrefix = `${redis.prefix}${randomBytes(4).toString('hex')}:`;
-    const connections = [0, 1].map(() => new RedisConnection({ url: redis.url, keyPrefix }));
-    const [first, second] = connections as [RedisConnection, RedisConnection];
-    const bus = new RedisBus(first);
-    await bus.ready();
-    return {
-      bus,
-      logs: [new RedisRoomLog(first, MAX_MESSAGE_BYTES), new RedisRoomLog(second, MAX_MESSAGE_BYTES)],
-      tight: new RedisRoomLog(first, TIGHT_BYTES),
-      async [Symbol.asyncDispose]() {
-        await bus.close();
-        await Promise.all(connections.map((connection) => connection.close()));
-        await redis[Symbol.asyncDispose]();
-      },
-    };
-  },
 };
+for (const [name, start] of Object.entries(REDIS_KINDS)) {
+  ROOM_LOGS[name] = async () => redisLogs(await start());
+}
+
+async function redisLogs(place: RedisPlace): Promise<RoomLogs> {
+  const connections = [0, 1].map(() => new RedisConnection(place.options));
+  const [first, second] = connections as [RedisConnection, RedisConnection];
+  const bus = new RedisBus(first);
+  await bus.ready();
+  return {
+    bus,
+    logs: [new RedisRoomLog(first, MAX_MESSAGE_BYTES), new RedisRoomLog(second, MAX_MESSAGE_BYTES)],
+    tight: new RedisRoomLog(first, TIGHT_BYTES),
+    async [Symbol.asyncDispose]() {
+      await bus.close();
+      await Promise.all(connections.map((connection) => connection.close()));
+      await place[Symbol.asyncDispose]();
+    },
+  };
+}
 
 /** What a room's channel carried, in its order. */
 export class RoomChannel {
