@@ -1,5 +1,6 @@
 import type { Server } from 'socket.io';
 import type { RealtimeMetrics } from '../core/metrics.js';
+import { coalescedBytes } from './turn-socket.js';
 
 export interface SendBufferWatchDeps {
   readonly decide: (buffer: Waiting, message: { bytes: number; isVolatile: boolean }) => 'send' | 'drop' | 'terminate';
@@ -27,8 +28,11 @@ interface EngineTransport {
 const BYTES = Symbol('nestjs-realtime:waiting-bytes');
 
 /** What waits in our process for the transport's client. */
-export function waitingBytesOf(transport: object): number {
-  const { writeBuffer, [BYTES]: bytes = 0 } = transport as EngineTransport;
+export function waitingBytesOf(connection: object): number {
+  return queuedBytesOf(connection as EngineTransport) + coalescedBytes((connection as EngineTransport).transport);
+}
+
+function queuedBytesOf({ writeBuffer, [BYTES]: bytes = 0 }: EngineTransport): number {
   return writeBuffer.length === 0 ? 0 : bytes;
 }
 
@@ -44,9 +48,11 @@ export class SendBufferWatch {
     this.onPacket = function (this: EngineTransport, packet: Packet) {
       if (this.transport.writable) return;
       const bytes = sizeOf(packet);
-      const waitingBytes = waitingBytesOf(this);
+      const queued = queuedBytesOf(this);
+      // Behind what is being sent one message may wait, however large.
+      const waitingBytes = queued === 0 ? 0 : waitingBytesOf(this);
+      this[BYTES] = queued + bytes;
       const buffer = { waitingBytes, waitingMessages: this.writeBuffer.length };
-      this[BYTES] = waitingBytes + bytes;
       if (deps.decide(buffer, { bytes, isVolatile: false }) !== 'terminate') return;
       deps.metrics.dropped('slow-consumer');
       terminate(this);
