@@ -4,6 +4,7 @@ import { eventually } from './eventually.js';
 
 /** How long a client waits for what it was promised, in milliseconds. */
 const DEADLINE_MS = 10_000;
+const CLOSE = 8;
 
 export interface WireOptions {
   readonly query?: string;
@@ -11,12 +12,13 @@ export interface WireOptions {
   readonly auth: unknown;
 }
 
-/** A TCP socket that speaks WebSocket by hand and keeps each frame as it came, byte for byte. Answers nothing by itself. */
+/** A TCP socket that speaks WebSocket by hand and keeps each frame as it came, byte for byte. Answers close frames, nothing else. */
 export class WireClient implements Disposable {
   /** Whole frames, header included, from the answer to the CONNECT on. */
   readonly frames: Buffer[] = [];
   hasEnded = false;
   private rest: Buffer = Buffer.alloc(0);
+  private hasClosed = false;
 
   private constructor(readonly tcp: Socket) {
     tcp.on('error', () => undefined);
@@ -45,10 +47,7 @@ export class WireClient implements Disposable {
 
   /** The frames' payloads; those of binary frames as hex. */
   get texts(): string[] {
-    return this.frames.map((frame) => {
-      const payload = frame.subarray(headerLength(frame));
-      return (frame[0] as number) === 0x82 ? payload.toString('hex') : payload.toString();
-    });
+    return this.frames.map(textOf);
   }
 
   /** Text frames, all in one write to the network. */
@@ -58,12 +57,14 @@ export class WireClient implements Disposable {
 
   /** A control frame. */
   control(opcode: number, payload = ''): void {
+    this.hasClosed ||= opcode === CLOSE;
     this.tcp.write(clientFrame(0x80 | opcode, payload));
   }
 
   async got(matches: (text: string) => boolean): Promise<void> {
     await eventually(() => {
-      if (!this.texts.some(matches)) throw new Error(`not among ${JSON.stringify(this.texts.slice(-20))}`);
+      if (this.frames.findLast((frame) => matches(textOf(frame))) === undefined)
+        throw new Error(`not among ${JSON.stringify(this.frames.slice(-20).map(textOf))}`);
     }, DEADLINE_MS);
   }
 
@@ -84,9 +85,15 @@ export class WireClient implements Disposable {
       const length = frameLength(this.rest);
       if (length === undefined || this.rest.length < length) return;
       this.frames.push(this.rest.subarray(0, length));
+      if (this.rest[0] === (0x80 | CLOSE) && !this.hasClosed) this.control(CLOSE);
       this.rest = this.rest.subarray(length);
     }
   }
+}
+
+function textOf(frame: Buffer): string {
+  const payload = frame.subarray(headerLength(frame));
+  return (frame[0] as number) === 0x82 ? payload.toString('hex') : payload.toString();
 }
 
 function headerLength(frame: Buffer): number {

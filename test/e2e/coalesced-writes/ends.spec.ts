@@ -35,7 +35,6 @@ describe('when a connection ends in the turn in which it gets messages', () => {
     await ada.wire.got((text) => text === '');
     expect(ada.wire.texts).toEqual([...TOLD, '41', '']);
     expect(ada.wire.frames.at(-1)).toEqual(CLOSE_FRAME);
-    ada.wire.control(8);
     await ada.wire.ended();
   });
 
@@ -100,7 +99,6 @@ describe('when the app closes in the turn in which its clients get messages', ()
     app.server.emit('last');
     const closed = app[Symbol.asyncDispose]();
     await ada.wire.got((text) => text === '42["last"]');
-    ada.wire.control(8);
     await closed;
     await ada.wire.ended();
     expect(ada.wire.texts[0]).toBe('42["last"]');
