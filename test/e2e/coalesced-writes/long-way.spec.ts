@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { io } from 'socket.io-client';
 import { WebSocket } from 'ws';
 import { Inbox, connectedClient } from '../../support/inbox.js';
@@ -32,6 +33,24 @@ describe('when somebody observes what Engine.IO writes', () => {
     await ada.wire.got(isFence);
     expect(heard.connection).toBeGreaterThan(0);
     expect(heard.server).toBe(heard.connection);
+  });
+
+  it('goes back to one write for each turn when nobody observes any more', async () => {
+    await using app = await wireApp();
+    using ada = await app.client();
+    const listener = (): void => undefined;
+    engineOf(ada.socket).on('drain', listener);
+    app.server.engine.on('flush', listener);
+    app.server.emit('observed');
+    engineOf(ada.socket).off('drain', listener);
+    app.server.engine.off('flush', listener);
+    await nextTurn();
+    const writes = watchWrites(ada.tcp);
+    for (let count = 0; count < 5; count += 1) app.server.volatile.emit('volatile', count);
+    ada.socket.emit('fence');
+    await ada.wire.got(isFence);
+    expect(ada.wire.frames).toHaveLength(7);
+    expect(writes).toHaveLength(1);
   });
 
   it('calls back for what is sent with a callback, later and in order', async () => {

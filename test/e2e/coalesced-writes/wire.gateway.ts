@@ -73,6 +73,7 @@ export interface Engine {
   sendPacket(type: string): void;
   send(data: string, options: object, callback: () => void): void;
   on(event: string, listener: (...args: unknown[]) => void): void;
+  off(event: string, listener: (...args: unknown[]) => void): void;
 }
 
 export function engineOf(socket: Socket): Engine {

@@ -28,11 +28,8 @@ interface EngineTransport {
 const BYTES = Symbol('nestjs-realtime:waiting-bytes');
 
 /** What waits in our process for the transport's client. */
-export function waitingBytesOf(connection: object): number {
-  return queuedBytesOf(connection as EngineTransport) + coalescedBytes((connection as EngineTransport).transport);
-}
-
-function queuedBytesOf({ writeBuffer, [BYTES]: bytes = 0 }: EngineTransport): number {
+export function waitingBytesOf(transport: object): number {
+  const { writeBuffer, [BYTES]: bytes = 0 } = transport as EngineTransport;
   return writeBuffer.length === 0 ? 0 : bytes;
 }
 
@@ -48,9 +45,9 @@ export class SendBufferWatch {
     this.onPacket = function (this: EngineTransport, packet: Packet) {
       if (this.transport.writable) return;
       const bytes = sizeOf(packet);
-      const queued = queuedBytesOf(this);
+      const queued = waitingBytesOf(this);
       // Behind what is being sent one message may wait, however large.
-      const waitingBytes = queued === 0 ? 0 : waitingBytesOf(this);
+      const waitingBytes = queued === 0 ? 0 : queued + coalescedBytes(this.transport);
       this[BYTES] = queued + bytes;
       const buffer = { waitingBytes, waitingMessages: this.writeBuffer.length };
       if (deps.decide(buffer, { bytes, isVolatile: false }) !== 'terminate') return;

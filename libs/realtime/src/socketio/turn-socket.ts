@@ -44,14 +44,18 @@ interface EngineTransport extends EventEmitter {
   readonly socket?: unknown;
 }
 
-interface EngineSocket extends EventEmitter {
+/** Engine.IO's server, or one of its connections: both tell of packets, if they go through them. */
+interface Observed extends EventEmitter {
+  [HAD_OBSERVERS]?: boolean;
+}
+
+interface EngineSocket extends Observed {
   readonly readyState: string;
   readonly protocol: number;
   readonly transport: EngineTransport;
   readonly writeBuffer: readonly unknown[];
   send(data: Data, options?: WriteOptions, callback?: Callback): this;
   write: EngineSocket['send'];
-  [IS_OBSERVED]?: boolean;
 }
 
 interface WriteOptions {
@@ -64,7 +68,7 @@ interface TurnOptions {
 }
 
 const OWNER = Symbol('nestjs-realtime:turn-socket');
-const IS_OBSERVED = Symbol('nestjs-realtime:is-observed');
+const HAD_OBSERVERS = Symbol('nestjs-realtime:had-observers');
 
 const Base = WebSocket as unknown as new (address: null, protocols: undefined, options: TurnOptions) => WsInternals;
 
@@ -225,15 +229,16 @@ function endAfterTurn(this: NetSocket & { [OWNER]?: TurnSocket }, ...args: unkno
  * long way, which ends in the same place.
  */
 export function coalesceWrites(server: Server, turn: WriteTurn): void {
-  const engine = server.engine as EventEmitter;
-  let isObserved = false;
-  engine.on('newListener', (event) => (isObserved ||= isAboutWrites(event)));
+  const engine = server.engine as Observed;
+  engine.on('newListener', noteObserver);
+  /** `SendBufferWatch` is there before us, and has nothing to say about what goes around Engine.IO. */
+  let ownListeners = 0;
 
   function write(this: EngineSocket, data: Data, options?: WriteOptions, callback?: Callback): EngineSocket {
     const { transport } = this;
     const { socket } = transport;
-    if (isObserved || callback || !(socket instanceof TurnSocket) || !isReady(this, socket, data))
-      return this.send(data, options, callback);
+    const isDirect = callback === undefined && socket instanceof TurnSocket && isReady(this, socket, data);
+    if (!isDirect || isObserved(this, ownListeners) || isObserved(engine, 0)) return this.send(data, options, callback);
     if (options?.wsPreEncodedFrame) socket.share(options.wsPreEncodedFrame, transport);
     else if (options?.preEncoded) socket.share(turn.encode(options, data), transport);
     else socket.append(messageFrame(data), transport);
@@ -241,6 +246,7 @@ export function coalesceWrites(server: Server, turn: WriteTurn): void {
   }
 
   engine.on('connection', (socket: EngineSocket) => {
+    ownListeners = socket.listenerCount('packetCreate');
     socket.on('newListener', noteObserver);
     socket.write = write;
   });
@@ -259,7 +265,6 @@ function isReady(socket: EngineSocket, webSocket: TurnSocket, data: Data): boole
     socket.readyState === 'open' &&
     socket.writeBuffer.length === 0 &&
     socket.protocol === 4 &&
-    socket[IS_OBSERVED] !== true &&
     (typeof data === 'string' || (transport.supportsBinary && isBinary(data)))
   );
 }
@@ -273,6 +278,15 @@ function isAboutWrites(event: unknown): boolean {
 }
 
 /** One function for all connections. */
-function noteObserver(this: EngineSocket, event: unknown): void {
-  if (isAboutWrites(event)) this[IS_OBSERVED] = true;
+function noteObserver(this: Observed, event: unknown): void {
+  if (isAboutWrites(event)) this[HAD_OBSERVERS] = true;
+}
+
+/** Costs a look at one field until somebody listens, and again when nobody does any more. */
+function isObserved(emitter: Observed, ownListeners: number): boolean {
+  if (emitter[HAD_OBSERVERS] !== true) return false;
+  const [packets, others] = [emitter.listenerCount('packetCreate'), ['flush', 'drain']];
+  const isStill = packets > ownListeners || others.some((event) => emitter.listenerCount(event) > 0);
+  emitter[HAD_OBSERVERS] = isStill;
+  return isStill;
 }
