@@ -61,6 +61,15 @@ describe('when a turn of the event loop ends', () => {
   });
 });
 
+describe('when the process exits in the middle of a turn', () => {
+  it('has every member write what it got', () => {
+    const member = new Member(new WriteTurn());
+    member.get('last words');
+    process.listeners('exit').at(-1)?.(0);
+    expect(member.written).toEqual(['last words']);
+  });
+});
+
 describe('when a broadcast is framed', () => {
   it('joins header and payload once for all recipients', () => {
     const turn = new WriteTurn();
