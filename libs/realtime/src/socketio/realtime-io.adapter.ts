@@ -5,6 +5,7 @@ import { shareHandlers, type GatewayHandler, type SharesHandlers } from './gatew
 import type { Gateways } from './gateways.js';
 import type { Handshake } from './handshake.middleware.js';
 import type { SocketIoLocalSockets } from './local-socket-broadcast.js';
+import { leanBroadcasts } from './lean-broadcast.js';
 import { dropResponse } from './lean-transport.js';
 import type { MessageDispatcher } from './message-dispatcher.js';
 import { watchFailures } from './nest-failures.js';
@@ -68,6 +69,7 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
     this.deps.upgrades.protect(server);
     this.deps.sendBuffers.install(server);
     if (this.deps.turn) coalesceWrites(server, this.deps.turn);
+    leanBroadcasts(server);
     this.deps.sockets.add(server);
     this.deps.handshake.install(server, { port, path: options?.path });
     return server;
