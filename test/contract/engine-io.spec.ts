@@ -1,11 +1,14 @@
-import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
-import type { Socket } from 'socket.io';
+import { SubscribeMessage, WebSocketGateway, WebSocketServer } from '@nestjs/websockets';
+import type { Server, Socket } from 'socket.io';
 import { bootApp } from '../support/app.js';
 import { connectedClient } from '../support/inbox.js';
 import { mintToken } from '../support/tokens.js';
 
 @WebSocketGateway()
 class RequestGateway {
+  @WebSocketServer()
+  server!: Server;
+
   @SubscribeMessage('request')
   describe({ request, handshake }: Socket) {
     return {
@@ -23,5 +26,32 @@ describe('Engine.IO, as it is installed', () => {
     await using app = await bootApp({ providers: [RequestGateway] });
     await using client = await connectedClient(app.url, { auth: { token: mintToken('ada') } });
     expect(await client.ask('request')).toEqual({ isWhole: false, holdsResponse: false, hasHeaders: true });
+  });
+
+  it('lets messages go around its packets, and what goes through them waits with these for the end of the turn', async () => {
+    await using app = await bootApp({ providers: [RequestGateway] });
+    await using client = await connectedClient(app.url, { auth: { token: mintToken('ada') } });
+    await client.ask('request');
+    const { server } = app.app.get(RequestGateway);
+    const [socket] = server.sockets.sockets.values();
+    const { request, conn } = socket as Socket;
+    const before = request.socket.bytesWritten;
+    for (let count = 0; count < 10; count += 1) server.emit('all', count);
+    socket?.emit('one', Buffer.from([1]));
+    expect(conn.transport.writable).toBe(true);
+    (conn as unknown as { sendPacket(type: string): void }).sendPacket('ping');
+    expect(conn.transport.writable).toBe(false);
+    expect(request.socket.bytesWritten).toBe(before);
+    await client.inbox.next('one');
+    expect(client.inbox.all.filter(({ event }) => event === 'all')).toHaveLength(10);
+  });
+
+  it('has one frame for all recipients of a broadcast, made by its adapter', async () => {
+    await using app = await bootApp({ providers: [RequestGateway] });
+    const { server } = app.app.get(RequestGateway);
+    const options: { wsPreEncodedFrame?: unknown[] } = {};
+    const { _encode } = server.sockets.adapter as unknown as { _encode(packet: object, options: object): unknown };
+    _encode.call(server.sockets.adapter, { type: 2, nsp: '/', data: ['event'] }, options);
+    expect(options.wsPreEncodedFrame).toEqual([Buffer.from([0x81, 11]), Buffer.from('42["event"]')]);
   });
 });

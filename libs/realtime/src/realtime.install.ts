@@ -136,6 +136,7 @@ function serverOptions({ context: { options } }: RealtimeRuntime) {
       path: options.path,
       transports: options.transports,
       connectTimeoutMs: options.connectTimeoutMs,
+      coalesceWrites: options.coalesceWrites,
       socketio: options.socketio,
     },
     ...{ pingIntervalMs: options.heartbeat.intervalMs, pingTimeoutMs: options.heartbeat.timeoutMs },

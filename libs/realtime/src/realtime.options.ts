@@ -31,6 +31,8 @@ export interface RealtimeOptions {
   connectTimeoutMs?: number | undefined;
   /** Milliseconds after which a message that was not answered is answered `TIMEOUT`. 0: never. @default 30_000 */
   handlerTimeoutMs?: number | undefined;
+  /** Whether what a connection gets within one turn of the event loop leaves in one system call. @default true */
+  coalesceWrites?: boolean | undefined;
   presence?: PresenceOptions | undefined;
   rooms?: RoomsOptions | undefined;
   requests?: RequestsOptions | undefined;
@@ -134,6 +136,7 @@ export interface ResolvedRealtimeOptions {
   readonly heartbeat: Readonly<Required<{ intervalMs: number; timeoutMs: number }>>;
   readonly connectTimeoutMs: number;
   readonly handlerTimeoutMs: number;
+  readonly coalesceWrites: boolean;
   readonly presence: Readonly<{ coalesceMs: number; leaveGraceMs: number; maxListed: number; settleMs: number }>;
   readonly rooms: Readonly<{
     lingerMs: number;
@@ -190,6 +193,7 @@ export function resolveRealtimeOptions(options: RealtimeOptions): ResolvedRealti
     heartbeat: { intervalMs: heartbeat.intervalMs ?? 25_000, timeoutMs: heartbeat.timeoutMs ?? 20_000 },
     connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
     handlerTimeoutMs: options.handlerTimeoutMs ?? 30_000,
+    coalesceWrites: options.coalesceWrites ?? true,
     presence: {
       coalesceMs: presence.coalesceMs ?? 100,
       leaveGraceMs: presence.leaveGraceMs ?? 5_000,

@@ -17,6 +17,7 @@ import { SendBufferWatch, type SendBufferWatchDeps } from './send-buffer-watch.j
 import { toServerOptions, type SocketServerOptions } from './server-options.js';
 import type { Session } from './session.js';
 import { UpgradeGuard } from './upgrade-guard.js';
+import { WriteTurn } from './write-turn.js';
 
 export interface AdapterParts {
   readonly modules: ModulesContainer;
@@ -56,7 +57,8 @@ export function createAdapterDeps(
   const report = (error: unknown, session: Session | undefined, event?: string): void =>
     parts.report(error, placeOf(session, event));
   const gateways = new Gateways(parts.modules, parts.servesRequestScope, report);
-  const serverOptions = toServerOptions(parts.server, clock);
+  const turn = parts.server.coalesceWrites ? new WriteTurn() : undefined;
+  const serverOptions = toServerOptions(parts.server, clock, turn);
   const problems = gateways.problems(serverOptions);
   if (problems.length > 0) throw new Error(`RealtimeModule cannot serve these gateways:\n- ${problems.join('\n- ')}`);
   const refusals = new RefusalLog(clock, parts.warn);
@@ -66,7 +68,7 @@ export function createAdapterDeps(
     onRefused: (session, event, code) => refusals.say(code, event, `on connection ${session.id}`),
   });
   return {
-    ...{ gateways, dispatcher, serverOptions, sockets: parts.sockets, httpServer: parts.httpServer },
+    ...{ gateways, dispatcher, serverOptions, turn, sockets: parts.sockets, httpServer: parts.httpServer },
     handshake: new Handshake({ flow, gateways, dispatcher, metrics, report }),
     sendBuffers: new SendBufferWatch({ metrics, decide: parts.decideSend }),
     upgrades: new UpgradeGuard({ admission: parts.admission, advise: parts.warn }),

@@ -5,13 +5,16 @@ import { shareHandlers, type GatewayHandler, type SharesHandlers } from './gatew
 import type { Gateways } from './gateways.js';
 import type { Handshake } from './handshake.middleware.js';
 import type { SocketIoLocalSockets } from './local-socket-broadcast.js';
+import { leanBroadcasts } from './lean-broadcast.js';
 import { dropResponse } from './lean-transport.js';
 import type { MessageDispatcher } from './message-dispatcher.js';
 import { watchFailures } from './nest-failures.js';
 import type { SendBufferWatch } from './send-buffer-watch.js';
 import { sessionOf } from './session-of.js';
 import type { HandlerTable, Session } from './session.js';
+import { coalesceWrites } from './turn-socket.js';
 import type { UpgradeGuard } from './upgrade-guard.js';
+import type { WriteTurn } from './write-turn.js';
 
 export interface RealtimeAdapterDeps {
   readonly gateways: Gateways;
@@ -21,6 +24,8 @@ export interface RealtimeAdapterDeps {
   readonly upgrades: UpgradeGuard;
   readonly sendBuffers: SendBufferWatch;
   readonly serverOptions: Partial<ServerOptions>;
+  /** Undefined: writes are not coalesced. */
+  readonly turn: WriteTurn | undefined;
   /** The app's http server; it does not exist yet when the adapter is made. */
   readonly httpServer: () => HttpServer | undefined;
   /** The first server is about to be created: this process is a node now. */
@@ -63,6 +68,8 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
     const server: Server = port === 0 ? new Server(this.appServer(), all) : new Server(port, all);
     this.deps.upgrades.protect(server);
     this.deps.sendBuffers.install(server);
+    if (this.deps.turn) coalesceWrites(server, this.deps.turn);
+    leanBroadcasts(server);
     this.deps.sockets.add(server);
     this.deps.handshake.install(server, { port, path: options?.path });
     return server;

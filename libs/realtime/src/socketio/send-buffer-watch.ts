@@ -1,5 +1,6 @@
 import type { Server } from 'socket.io';
 import type { RealtimeMetrics } from '../core/metrics.js';
+import { coalescedBytes } from './turn-socket.js';
 
 export interface SendBufferWatchDeps {
   readonly decide: (buffer: Waiting, message: { bytes: number; isVolatile: boolean }) => 'send' | 'drop' | 'terminate';
@@ -44,9 +45,11 @@ export class SendBufferWatch {
     this.onPacket = function (this: EngineTransport, packet: Packet) {
       if (this.transport.writable) return;
       const bytes = sizeOf(packet);
-      const waitingBytes = waitingBytesOf(this);
+      const queued = waitingBytesOf(this);
+      // Behind what is being sent one message may wait, however large.
+      const waitingBytes = queued === 0 ? 0 : queued + coalescedBytes(this.transport);
+      this[BYTES] = queued + bytes;
       const buffer = { waitingBytes, waitingMessages: this.writeBuffer.length };
-      this[BYTES] = waitingBytes + bytes;
       if (deps.decide(buffer, { bytes, isVolatile: false }) !== 'terminate') return;
       deps.metrics.dropped('slow-consumer');
       terminate(this);

@@ -2,6 +2,8 @@ import { WebSocketServer, type ServerOptions as WsServerOptions } from 'ws';
 import type { ServerOptions } from 'socket.io';
 import type { Clock } from '../core/clock.js';
 import { boundedParser } from './bounded-parser.js';
+import { TurnSocket } from './turn-socket.js';
+import type { WriteTurn } from './write-turn.js';
 
 /** What the adapter needs of the module's resolved options. */
 export interface SocketServerOptions {
@@ -11,6 +13,8 @@ export interface SocketServerOptions {
   readonly pingTimeoutMs: number;
   readonly connectTimeoutMs: number;
   readonly maxPayloadBytes: number;
+  /** What a connection gets within one turn of the event loop leaves in one system call. */
+  readonly coalesceWrites: boolean;
   /** CORS for polling; browsers do not apply it to WebSockets. */
   readonly corsOrigins: readonly string[] | boolean;
   /** The app's other `ServerOptions`. */
@@ -21,14 +25,21 @@ export interface SocketServerOptions {
 const MAX_FRAGMENTS = 64;
 
 /** Engine.IO pins an older `ws` and does not pass `maxFragments`; this one is current and bounded. */
-class BoundedWebSocketServer extends WebSocketServer {
-  constructor(options: WsServerOptions) {
-    super({ ...options, maxFragments: MAX_FRAGMENTS });
-  }
+function boundedWebSocketServer(turn: WriteTurn | undefined): typeof WebSocketServer {
+  const ours = { maxFragments: MAX_FRAGMENTS, ...(turn ? { turn, WebSocket: TurnSocket } : {}) };
+  return class extends WebSocketServer {
+    constructor(options: WsServerOptions) {
+      super({ ...options, ...ours } as WsServerOptions);
+    }
+  } as typeof WebSocketServer;
 }
 
 /** Socket.IO's options; ours win over `socketio`, because the library's promises depend on them. */
-export function toServerOptions(options: SocketServerOptions, clock: Clock): Partial<ServerOptions> {
+export function toServerOptions(
+  options: SocketServerOptions,
+  clock: Clock,
+  turn: WriteTurn | undefined,
+): Partial<ServerOptions> {
   return {
     serveClient: false,
     ...options.socketio,
@@ -46,7 +57,7 @@ export function toServerOptions(options: SocketServerOptions, clock: Clock): Par
     },
     // Upgrades outside our path belong to others on the same http server.
     destroyUpgrade: false,
-    wsEngine: BoundedWebSocketServer,
+    wsEngine: boundedWebSocketServer(turn),
     parser: boundedParser({ clock, attachmentsWithinMs: options.connectTimeoutMs }),
   };
 }

@@ -1,0 +1,103 @@
+import type { Socket as NetSocket } from 'node:net';
+import { SubscribeMessage, WebSocketGateway, WebSocketServer } from '@nestjs/websockets';
+import type { RealtimeOptions } from 'nestjs-realtime';
+import type { Server, Socket } from 'socket.io';
+import { bootApp, type TestApp } from '../../support/app.js';
+import { mintToken } from '../../support/tokens.js';
+import { WireClient } from '../../support/wire-client.js';
+
+@WebSocketGateway()
+export class WireGateway {
+  @WebSocketServer()
+  server!: Server;
+
+  /** Requests that the test answers. */
+  readonly asked: { readonly id: string; readonly ack: (answer: unknown) => void }[] = [];
+
+  handleConnection(socket: Socket): void {
+    void socket.join(['room', `half/${this.server.sockets.sockets.size % 2}`]);
+  }
+
+  @SubscribeMessage('echo')
+  echo(_: Socket, data: unknown): unknown {
+    return data;
+  }
+
+  @SubscribeMessage('ask')
+  ask(_: Socket, data: { id: string }): Promise<unknown> {
+    return new Promise((ack) => this.asked.push({ id: data.id, ack }));
+  }
+}
+
+export interface WireApp extends AsyncDisposable {
+  readonly app: TestApp;
+  readonly gateway: WireGateway;
+  readonly server: Server;
+  /** A client, and its socket on the server. */
+  client(name?: string, query?: string): Promise<Connected>;
+}
+
+export interface Connected extends Disposable {
+  readonly wire: WireClient;
+  readonly socket: Socket;
+  /** The server's end of the TCP connection. */
+  readonly tcp: NetSocket;
+}
+
+export async function wireApp(realtime: Partial<RealtimeOptions> = {}): Promise<WireApp> {
+  const app = await bootApp({ providers: [WireGateway], realtime });
+  const gateway = app.app.get(WireGateway);
+  return {
+    app,
+    gateway,
+    server: gateway.server,
+    client: async (name = 'ada', query = '') => {
+      const wire = await WireClient.connected(app.url, { auth: { token: mintToken(name) }, query });
+      // Both come after `handleConnection`.
+      wire.send('420["echo",0]');
+      await wire.got((text) => text === '430[0]');
+      const sid = (JSON.parse(wire.texts.find((text) => text.startsWith('40'))?.slice(2) ?? '{}') as { sid: string })
+        .sid;
+      const socket = gateway.server.sockets.sockets.get(sid) as Socket;
+      wire.frames.splice(0);
+      return { wire, socket, tcp: socket.request.socket, [Symbol.dispose]: () => wire[Symbol.dispose]() };
+    },
+    [Symbol.asyncDispose]: () => app[Symbol.asyncDispose](),
+  };
+}
+
+/** Engine.IO's and `ws`'s own, below Socket.IO. */
+export interface Engine {
+  readonly transport: { writable: boolean; readonly socket: { terminate(): void; readonly readyState: number } };
+  readonly writeBuffer: readonly unknown[];
+  sendPacket(type: string): void;
+  send(data: string, options: object, callback: () => void): void;
+  on(event: string, listener: (...args: unknown[]) => void): void;
+  off(event: string, listener: (...args: unknown[]) => void): void;
+}
+
+export function engineOf(socket: Socket): Engine {
+  return socket.conn as unknown as Engine;
+}
+
+/** What is written to a TCP connection from now on: one entry for each system call. */
+export function watchWrites(tcp: NetSocket): Buffer[][] {
+  const writes: Buffer[][] = [];
+  const { _write, _writev } = tcp as unknown as Streams;
+  Object.assign(tcp, {
+    _write(chunk: Buffer, encoding: string, callback: () => void) {
+      writes.push([chunk]);
+      _write.call(tcp, chunk, encoding, callback);
+    },
+    _writev(chunks: { chunk: Buffer }[], callback: () => void) {
+      writes.push(chunks.map(({ chunk }) => chunk));
+      _writev.call(tcp, chunks, callback);
+    },
+  });
+  return writes;
+}
+
+interface Streams {
+  _write(chunk: Buffer, encoding: string, callback: () => void): void;
+  _writev(chunks: { chunk: Buffer }[], callback: () => void): void;
+}

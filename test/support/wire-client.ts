@@ -1,0 +1,118 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { eventually } from './eventually.js';
+
+/** How long a client waits for what it was promised, in milliseconds. */
+const DEADLINE_MS = 10_000;
+const CLOSE = 8;
+
+export interface WireOptions {
+  readonly query?: string;
+  /** What stands in the CONNECT of the root namespace. */
+  readonly auth: unknown;
+}
+
+/** A TCP socket that speaks WebSocket by hand and keeps each frame as it came, byte for byte. Answers close frames, nothing else. */
+export class WireClient implements Disposable {
+  /** Whole frames, header included, from the answer to the CONNECT on. */
+  readonly frames: Buffer[] = [];
+  hasEnded = false;
+  private rest: Buffer = Buffer.alloc(0);
+  private hasClosed = false;
+
+  private constructor(readonly tcp: Socket) {
+    tcp.on('error', () => undefined);
+    tcp.on('close', () => (this.hasEnded = true));
+    tcp.on('end', () => (this.hasEnded = true));
+  }
+
+  static async connected(url: string, { query = '', auth }: WireOptions): Promise<WireClient> {
+    const { hostname, port } = new URL(url);
+    const tcp = connect({ host: hostname, port: Number(port) });
+    await once(tcp, 'connect');
+    const key = Buffer.alloc(16).toString('base64');
+    tcp.write(
+      `GET /socket.io/?EIO=4&transport=websocket${query} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n\r\n`,
+    );
+    const client = new WireClient(tcp);
+    const [head] = (await once(tcp, 'data')) as [Buffer];
+    const end = head.indexOf('\r\n\r\n');
+    if (!head.toString().startsWith('HTTP/1.1 101') || end < 0) throw new Error(head.toString());
+    tcp.on('data', (chunk: Buffer) => client.read(chunk));
+    client.read(head.subarray(end + 4));
+    client.send(`40${JSON.stringify(auth)}`);
+    await client.got((text) => text.startsWith('40'));
+    return client;
+  }
+
+  /** The frames' payloads; those of binary frames as hex. */
+  get texts(): string[] {
+    return this.frames.map(textOf);
+  }
+
+  /** Text frames, all in one write to the network. */
+  send(...texts: readonly string[]): void {
+    this.tcp.write(Buffer.concat(texts.map((text) => clientFrame(0x81, text))));
+  }
+
+  /** A control frame. */
+  control(opcode: number, payload = ''): void {
+    this.hasClosed ||= opcode === CLOSE;
+    this.tcp.write(clientFrame(0x80 | opcode, payload));
+  }
+
+  async got(matches: (text: string) => boolean): Promise<void> {
+    await eventually(() => {
+      if (this.frames.findLast((frame) => matches(textOf(frame))) === undefined)
+        throw new Error(`not among ${JSON.stringify(this.frames.slice(-20).map(textOf))}`);
+    }, DEADLINE_MS);
+  }
+
+  /** Resolves when the server has ended the connection. */
+  async ended(): Promise<void> {
+    await eventually(() => {
+      if (!this.hasEnded) throw new Error(`still open after ${JSON.stringify(this.texts.slice(-20))}`);
+    }, DEADLINE_MS);
+  }
+
+  [Symbol.dispose](): void {
+    this.tcp.destroy();
+  }
+
+  private read(chunk: Buffer): void {
+    this.rest = this.rest.length === 0 ? chunk : Buffer.concat([this.rest, chunk]);
+    for (;;) {
+      const length = frameLength(this.rest);
+      if (length === undefined || this.rest.length < length) return;
+      this.frames.push(this.rest.subarray(0, length));
+      if (this.rest[0] === (0x80 | CLOSE) && !this.hasClosed) this.control(CLOSE);
+      this.rest = this.rest.subarray(length);
+    }
+  }
+}
+
+function textOf(frame: Buffer): string {
+  const payload = frame.subarray(headerLength(frame));
+  return (frame[0] as number) === 0x82 ? payload.toString('hex') : payload.toString();
+}
+
+function headerLength(frame: Buffer): number {
+  const length = frame[1] as number;
+  return length < 126 ? 2 : length === 126 ? 4 : 10;
+}
+
+/** Of a frame without a mask; undefined while its header is not there. */
+function frameLength(bytes: Buffer): number | undefined {
+  if (bytes.length < 2 || bytes.length < headerLength(bytes)) return undefined;
+  const length = bytes[1] as number;
+  if (length < 126) return 2 + length;
+  return length === 126 ? 4 + bytes.readUInt16BE(2) : 10 + Number(bytes.readBigUInt64BE(2));
+}
+
+/** Masked with zeros, which changes nothing. */
+function clientFrame(opcode: number, text: string): Buffer {
+  const payload = Buffer.from(text);
+  const { length } = payload;
+  const head = length < 126 ? [opcode, 0x80 | length] : [opcode, 0xfe, length >> 8, length & 255];
+  return Buffer.concat([Buffer.from(head), Buffer.alloc(4), payload]);
+}
