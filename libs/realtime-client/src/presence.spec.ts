@@ -1,6 +1,6 @@
 import type { PresenceDiff, PresenceUser } from 'nestjs-realtime-protocol';
 import { presenceOf, type RoomPresence } from './presence.js';
-import type { RoomPhase } from './room.js';
+import type { RoomPhase } from './presence.js';
 
 const user = (id: string): PresenceUser => ({ id, devices: [{ device: 'd' }] });
 const diff = (from: number, to: number, change: Partial<PresenceDiff>): PresenceDiff => ({

@@ -6,8 +6,9 @@ import {
   type PresenceUser,
 } from 'nestjs-realtime-protocol';
 import { Emitter, type Off } from './emitter.js';
-import type { RoomPhase } from './room.js';
 import { EMPTY, difference, fromSnapshot, merge, usersOf } from './presence-table.js';
+
+export type RoomPhase = 'left' | 'joining' | 'joined';
 
 /** What a room is for its presence. */
 export interface PresenceRoom {

@@ -13,7 +13,7 @@ import { RealtimeClientError, readRefusal } from './client-error.js';
 import type { RoomEventData, RoomEventName, RoomState } from './contract.js';
 import { Emitter, type Off } from './emitter.js';
 import type { RequestOptions } from './outbox.js';
-import type { RoomObserver } from './presence.js';
+import type { RoomObserver, RoomPhase } from './presence.js';
 
 /** What a room needs of its client. */
 export interface RoomLink {
@@ -29,8 +29,6 @@ export interface JoinOptions {
   /** Shown to the others in the room; JSON, at most 2 KiB. */
   meta?: unknown;
 }
-
-export type RoomPhase = 'left' | 'joining' | 'joined';
 
 export interface RoomChange {
   readonly phase: RoomPhase;
