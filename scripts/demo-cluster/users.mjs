@@ -1,7 +1,7 @@
 // A simulated user, once on our client and once on a stock one, behind the same few calls:
 // { send(text): resolves when the server says that it has it, onMessage(listener), onPresence({ joined, left }), here(): ids, close() }
 import { io } from 'socket.io-client';
-import { createRealtimeClient } from 'nestjs-realtime-client';
+import { createRealtimeClient, presenceOf } from 'nestjs-realtime-client';
 
 async function fetchToken(url, user) {
   const response = await fetch(`${url}/auth/token`, {
@@ -16,15 +16,16 @@ async function fetchToken(url, user) {
 export async function connectOurs(url, user, chatId) {
   const client = createRealtimeClient(`${url}/chat`, { getToken: () => fetchToken(url, user) });
   const room = client.room(`chat/${chatId}`);
+  const presence = presenceOf(room);
   await room.join();
   return {
     send: (text) => client.request('message.send', { chatId, text }, { timeoutMs: 1_500 }),
     onMessage: (listener) => room.on('message', ({ text }) => listener(text)),
     onPresence: (listener) =>
-      room.presence.on('change', (_, { joined, left }) => {
+      presence.on('change', (_, { joined, left }) => {
         if (room.phase === 'joined') listener({ joined: joined.map(({ id }) => id), left });
       }),
-    here: () => room.presence.users.map(({ id }) => id),
+    here: () => presence.users.map(({ id }) => id),
     close: () => client.close(),
   };
 }

@@ -88,7 +88,7 @@ describe('when Redis does not behave', () => {
     const [gap] = (await ada.inbox.next(({ event }) => event === 'realtime:room' || event === 'said', 10_000)).args;
     expect(gap).toEqual({
       ...{ room: brief, status: 'gap', code: 'NOT_FOUND' },
-      position: { epoch: position?.epoch, offset: 4 },
+      position: { epoch: position?.epoch as string, offset: 4 },
     } satisfies RoomStatus);
     await fence(near, ada, brief);
     expect(live(ada, brief).map(({ data }) => data)).toEqual([1, ...range(5, 9)]);

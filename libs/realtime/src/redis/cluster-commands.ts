@@ -15,6 +15,8 @@ interface Shard {
 
 /** Replies that say "not here" or "not now" of the slot; the command was not carried out. */
 const NOT_NOW = /^(TRYAGAIN|CLUSTERDOWN|MASTERDOWN|LOADING|READONLY)\b/;
+/** Of a script that has emptied a key while its slot moves, and needs it again: it has to run where the key will be. */
+const KEY_HAS_GONE = /attempted to access a non local key/;
 /** What node-redis says of a command that it did not send. */
 const NOT_SENT = new Set(['ClientOfflineError', 'ClientClosedError']);
 
@@ -131,7 +133,7 @@ export class ClusterCommands implements WireClient {
     else if (word === 'MOVED') this.#topology.moved(slot, to);
     if (word === 'MOVED') return { kind: to.startsWith(':') ? 'wait' : 'moved' };
     if (word === 'ASK') return this.#shardOf(to).link.client === undefined ? { kind: 'wait' } : { kind: 'ask', to };
-    if (word === 'TRYAGAIN') return { kind: 'wait' };
+    if (word === 'TRYAGAIN' || KEY_HAS_GONE.test(message)) return { kind: 'wait' };
     if (!(error instanceof NoMasterError) && !NOT_NOW.test(message) && !NOT_SENT.has(error.constructor.name)) return;
     this.#lookSoon();
     return { kind: 'wait' };

@@ -68,14 +68,8 @@ end
 
 local meta = ARGV[10] ~= '' and ARGV[10] or nil
 local bytes = #ARGV[10]
-for _, gone in ipairs(evicted) do
-  redis.call('ZREM', KEYS[3], memberOf(gone.i, gone.id, user))
-  bytes = bytes - #(gone.m or '')
-end
-if known then
-  if known.i ~= incarnation then redis.call('ZREM', KEYS[3], memberOf(known.i, id, user)) end
-  bytes = bytes - #(known.m or '')
-end
+for _, gone in ipairs(evicted) do bytes = bytes - #(gone.m or '') end
+if known then bytes = bytes - #(known.m or '') end
 connections[id] = {
   i = incarnation,
   d = device,
@@ -83,7 +77,10 @@ connections[id] = {
   n = known and known.n or redis.call('HINCRBY', KEYS[2], 'q', 1),
 }
 redis.call('HSET', KEYS[1], user, cjson.encode(connections))
+-- Added before anything is removed: a key that a script empties cannot be filled again while its slot moves.
 redis.call('ZADD', KEYS[3], 0, memberOf(incarnation, id, user))
+for _, gone in ipairs(evicted) do redis.call('ZREM', KEYS[3], memberOf(gone.i, gone.id, user)) end
+if known and known.i ~= incarnation then redis.call('ZREM', KEYS[3], memberOf(known.i, id, user)) end
 local isOccupied = room.users == 0
 if isOccupied then redis.call('PERSIST', KEYS[2]) end
 if not stored then
