@@ -176,7 +176,7 @@ export class ClusterCommands implements WireClient {
     if (known !== undefined) return known;
     const address = this.#topology.addressOf(name);
     const link = new RedisLink<NodeClient>(this.#options, this.#clock, {
-      create: () => createNodeClient(this.#options, { address, reconnects: true }),
+      create: () => createNodeClient(this.#options, { clock: this.#clock, address, reconnects: true }),
       watch: true,
       on: {
         up: () => this.#changed(),

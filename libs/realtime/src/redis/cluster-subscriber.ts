@@ -131,7 +131,11 @@ export class ClusterSubscriber implements WireClient {
   }
 
   async #open(name: string): Promise<NodeClient> {
-    const node = createNodeClient(this.#options, { address: this.#topology.addressOf(name), reconnects: false });
+    const node = createNodeClient(this.#options, {
+      clock: this.#clock,
+      address: this.#topology.addressOf(name),
+      reconnects: false,
+    });
     node.listen({
       change: () => undefined,
       // Of a connection that was never made, who asked for it hears. One that breaks may have lost anything.

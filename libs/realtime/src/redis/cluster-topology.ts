@@ -126,7 +126,7 @@ export class ClusterTopology {
   }
 
   async #look(address: RedisNodeAddress): Promise<View> {
-    const client = createNodeClient(this.#options, { address, reconnects: false });
+    const client = createNodeClient(this.#options, { clock: this.#clock, address, reconnects: false });
     const nothing = (): void => undefined;
     client.listen({ change: nothing, error: nothing, end: nothing, lost: nothing });
     try {

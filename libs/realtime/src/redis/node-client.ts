@@ -1,9 +1,11 @@
 import { createClient, type RedisClientOptions, type RedisClientType } from 'redis';
 import type { Clock } from '../core/clock.js';
 import type { RedisNodeAddress, ResolvedRedisOptions } from './redis-options.js';
+import { ReadyGate } from './ready-gate.js';
 import { socketTimeouts, type WireClient, type WireCommand, type WireEvents } from './wire-client.js';
 
 export interface NodeClientSettings {
+  readonly clock: Clock;
   /** Of a server that Sentinel or the cluster named; by default the options' own address. */
   readonly address?: RedisNodeAddress | undefined;
   /** False: it ends with its connection, because the address may be another server's by then. */
@@ -22,16 +24,23 @@ type Client = RedisClientType;
 
 export function createNodeClient(options: ResolvedRedisOptions, settings: NodeClientSettings): NodeClient {
   const client = createNodeRedis(options, settings);
+  const gate = new ReadyGate(client, settings.clock);
   const scripts = new ScriptsKnown(client);
   const name = settings.address === undefined ? '' : addressName(settings.address);
   const send = (command: WireCommand): Promise<unknown> =>
     command.script === undefined ? client.sendCommand([...command.args]) : scripts.run(command.script, command.args);
   return {
-    connect: async () => void (await client.connect()),
-    get isReady() {
-      return client.isReady;
+    connect: async () => {
+      await client.connect();
+      await gate.opened();
     },
-    listen: (events) => listen(client, events, settings.reconnects),
+    get isReady() {
+      return gate.isOpen;
+    },
+    listen: (events) => {
+      gate.onChange((isOpen) => events.change(isOpen));
+      listen(client, events, settings.reconnects);
+    },
     send,
     sendAsking: async (command) => {
       // Always the script itself: a NOSCRIPT answer would use up what ASKING allows.
@@ -68,11 +77,9 @@ function listen(client: Client, events: WireEvents, reconnects: boolean): void {
   const endIfOver = (): void => {
     if (!client.isOpen) events.end();
   };
-  client.on('ready', () => events.change(true));
   client.on('end', () => events.end());
   client.on('error', (error: Error) => {
     events.error(error);
-    events.change(client.isReady);
     if (!reconnects) endIfOver();
   });
   client.on('sharded-channel-moved', (channel: string) => events.lost(channel));
@@ -94,7 +101,13 @@ class ScriptsKnown {
     // A NOSCRIPT answer to the first call would let later calls of the same turn overtake it.
     const isKnown = this.#known.has(script.sha1);
     this.#known.add(script.sha1);
-    if (!isKnown) return this.#client.sendCommand(whole);
+    if (!isKnown) {
+      return this.#client.sendCommand(whole).catch((error: unknown) => {
+        // Refused before it was read, perhaps: the slot is elsewhere, or the memory full.
+        this.#known.delete(script.sha1);
+        throw error;
+      });
+    }
     return this.#client.sendCommand(['EVALSHA', script.sha1, ...args]).catch((error: unknown) => {
       const isUnknown = error instanceof Error && error.message.startsWith('NOSCRIPT');
       if (!isUnknown) throw error;

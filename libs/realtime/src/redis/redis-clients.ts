@@ -11,7 +11,7 @@ export function createWireClients(options: ResolvedRedisOptions, clock: Clock): 
   if (sentinel !== undefined) return sentinelClients(options, sentinel, clock);
   if (cluster !== undefined) return clusterClients(options, cluster, clock);
   return {
-    create: () => createNodeClient(options, { reconnects: true }),
+    create: () => createNodeClient(options, { clock, reconnects: true }),
     watch: () => () => undefined,
   };
 }

@@ -47,7 +47,7 @@ class MasterClient implements WireClient {
   async connect(): Promise<void> {
     const address = await this.#directory.find();
     if (this.#isDestroyed) return;
-    const node = createNodeClient(this.#options, { address, reconnects: false });
+    const node = createNodeClient(this.#options, { clock: this.#clock, address, reconnects: false });
     this.#node = node;
     node.listen({
       // Ready only once it has said that it is a master.

@@ -52,7 +52,14 @@ export class SentinelDirectory {
     const { username, password, nodes } = this.#sentinels;
     this.#seats = nodes.map(
       (address) =>
-        new Seat(createNodeClient(this.#options, { address, reconnects: true, login: { username, password } })),
+        new Seat(
+          createNodeClient(this.#options, {
+            clock: this.#clock,
+            address,
+            reconnects: true,
+            login: { username, password },
+          }),
+        ),
     );
     this.#cancelPolling = this.#clock.every(this.#options.probeIntervalMs, () => {
       void this.#ask().then((opinion) => opinion instanceof Error || this.#adopt(opinion));

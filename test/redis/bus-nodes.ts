@@ -1,0 +1,49 @@
+import { RedisBus, RedisConnection, noMetrics, type RedisOptions } from '../support/engines.js';
+import { eventually } from '../support/eventually.js';
+
+/** A tenth of the defaults: what is 2 s and 4 s there is 200 ms and 400 ms here. */
+export const TIMES = { probeIntervalMs: 200, probeTimeoutMs: 400, commandTimeoutMs: 500, connectTimeoutMs: 500 };
+
+export interface BusNode extends AsyncDisposable {
+  readonly connection: RedisConnection;
+  readonly bus: RedisBus;
+  readonly lines: readonly string[];
+}
+
+/** A node's two connections to Redis, and what they log. */
+export async function startBusNode(options: RedisOptions): Promise<BusNode> {
+  const lines: string[] = [];
+  const push = (line: string): void => void lines.push(line);
+  const logger = { log: push, warn: push, error: push };
+  const connection = new RedisConnection({ ...TIMES, ...options }, { logger, metrics: noMetrics });
+  const bus = new RedisBus(connection);
+  await bus.ready();
+  return {
+    connection,
+    bus,
+    lines,
+    async [Symbol.asyncDispose]() {
+      await bus.close();
+      await connection.close();
+    },
+  };
+}
+
+export async function delivers(from: BusNode, to: BusNode, channel: string): Promise<void> {
+  const text = `marker ${Math.random()}`;
+  const received: string[] = [];
+  await to.bus.subscribe(channel, (payload) => received.push(payload));
+  await from.bus.publish(channel, text);
+  await eventually(() => expect(received).toContain(text));
+}
+
+/** Fails the suite at its end if a rejection was left unhandled. Call it at the top of a spec. */
+export function watchUnhandled(): void {
+  const unhandled: unknown[] = [];
+  const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
+  beforeAll(() => process.on('unhandledRejection', onUnhandled));
+  afterAll(() => {
+    process.off('unhandledRejection', onUnhandled);
+    expect(unhandled).toEqual([]);
+  });
+}
