@@ -10,13 +10,11 @@ export type {
   RequestName,
   RoomEventData,
   RoomEventName,
-  RoomHistory,
   RoomName,
-  RoomPublication,
   RoomState,
 } from './contract.js';
 export type { Off } from './emitter.js';
-export type { OutboxOptions, OutboxStorage, PositionStore, RealtimeClientOptions } from './options.js';
+export type { OutboxOptions, OutboxStorage, RealtimeClientOptions } from './options.js';
 export type { OfflinePolicy, OutboxStore } from './outbox-entry.js';
 export type { Outbox, PendingRequest, RequestOptions, SettledRequest } from './outbox.js';
 export { presenceOf, type PresenceChanges, type PresenceRoom, type RoomPhase, type RoomPresence } from './presence.js';
