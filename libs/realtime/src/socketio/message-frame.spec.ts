@@ -1,8 +1,8 @@
-import { Sender } from 'ws';
+import * as ws from 'ws';
 import { messageFrame } from './message-frame.js';
 
 /** `ws` has it, and its types do not. */
-const { frame } = Sender as unknown as { frame: (data: Buffer, options: object) => Buffer[] };
+const { frame } = (ws as unknown as { Sender: { frame: (data: Buffer, options: object) => Buffer[] } }).Sender;
 
 function byWs(data: Buffer, opcode: number): Buffer {
   return Buffer.concat(frame(data, { fin: true, mask: false, rsv1: false, readOnly: false, opcode }));
