@@ -13,7 +13,7 @@ import { Connection } from './connection.js';
 import type { ClientStatus, ConnectionState } from './connection-state.js';
 import type { EventData, EventName, RequestAnswer, RequestData, RequestName, RoomName } from './contract.js';
 import { Emitter, guarded, type Off } from './emitter.js';
-import type { RealtimeClientOptions } from './options.js';
+import type { JoinOptions, PositionStore, RealtimeClientOptions } from './options.js';
 import type { OutboxEntry } from './outbox-entry.js';
 import { Outbox, type RequestOptions } from './outbox.js';
 import { principalOf } from './principal.js';
@@ -34,11 +34,11 @@ export class RealtimeClient<Contract = unknown> {
   readonly #rooms: RoomSet;
   readonly #refresh: TokenRefresh;
   readonly #events = new Emitter();
+  readonly #positions: ReturnType<PositionStore> | undefined;
+  readonly #options: RealtimeClientOptions;
 
-  constructor(
-    url: string,
-    private readonly options: RealtimeClientOptions,
-  ) {
+  constructor(url: string, options: RealtimeClientOptions) {
+    this.#options = options;
     const debug = (message: string, details?: unknown): void => guarded(() => options.debug?.(message, details));
     const { device, principal } = options;
     this.outbox = new Outbox(
@@ -52,7 +52,9 @@ export class RealtimeClient<Contract = unknown> {
     };
     const connection = (this.#connection = new Connection(url, credentials, options, debug));
     const requests = new Requests(connection, () => this.outbox.dispatch({ type: 'spent' }));
-    this.#rooms = new RoomSet(connection, requests, this.outbox);
+    this.#positions = options.positions?.(url, debug);
+    const rooms = { requests, outbox: this.outbox, events: this.#events, positions: this.#positions };
+    this.#rooms = new RoomSet(connection, rooms);
     this.#refresh = new TokenRefresh(requests, async () => options.getToken(), debug);
     connection.on('state', (_: ClientStatus, state: ConnectionState) => this.#follow(state));
     connection.socket.on(SERVER_EVENTS.token, () => this.#refresh.start());
@@ -121,8 +123,10 @@ export class RealtimeClient<Contract = unknown> {
   }
 
   async #readToken(): Promise<string | undefined> {
-    const token = await this.options.getToken();
-    this.outbox.dispatch({ type: 'identified', principal: principalOf(token, this.options.principal) });
+    const token = await this.#options.getToken();
+    const principal = principalOf(token, this.#options.principal);
+    this.outbox.dispatch({ type: 'identified', principal });
+    await this.#positions?.open(principal);
     return token;
   }
 
@@ -130,6 +134,7 @@ export class RealtimeClient<Contract = unknown> {
     const end = endOf(state);
     const { hello, isConnected } = this.#connection;
     if (!isConnected) this.#refresh.stop();
+    else if (this.#options.userRoom && hello?.userRoom) this.#joinUserRoom(hello.userRoom);
     const joined = this.#rooms.follow(end);
     if (end) this.outbox.dispatch({ type: 'ended', error: end });
     else if (isConnected && hello) {
@@ -142,6 +147,12 @@ export class RealtimeClient<Contract = unknown> {
       if (joined) void joined.then(open);
       else open();
     } else this.outbox.dispatch({ type: 'lost' });
+  }
+
+  #joinUserRoom(name: string): void {
+    const room = this.#rooms.get(name);
+    // Joined once, it joins again by itself, and tells its end. `true` has no options.
+    if (room.phase === 'left') room.join({ ...(this.#options.userRoom as JoinOptions) }).catch(() => undefined);
   }
 
   #send({ id, event, data, attempt, isRemembered }: OutboxEntry): void {
@@ -157,8 +168,9 @@ export class RealtimeClient<Contract = unknown> {
   #receive(event: string, data: unknown, meta: unknown): void {
     if (!isReservedEvent(event)) {
       const from = isRecord(meta) && typeof meta['room'] === 'string' ? (meta as unknown as RoomMeta) : undefined;
-      this.#events.emit(event, data, from);
-      if (from) this.#rooms.find(from.room)?.deliver(event, data, from);
+      const room = from && this.#rooms.find(from.room);
+      if (room) room.receive([event, data, from]);
+      else this.#events.emit(event, data, from);
     } else if (isRecord(data)) {
       const room = this.#rooms.find(String(data['room']));
       if (event === SERVER_EVENTS.presence) room?.deliverPresence(data as unknown as PresenceDiff | PresenceCount);

@@ -70,7 +70,7 @@ const EVENTS: ConnectionEvent[] = [
   { type: 'visible' },
 ];
 const told = ({ effects }: ReturnType<typeof reduce>): string[] =>
-  effects.map((effect) => (effect.type === 'wait' ? `wait ${effect.delayMs}` : effect.type));
+  effects.map((effect) => (typeof effect === 'object' ? `wait ${effect.delayMs}` : effect));
 
 describe('when an event meets a state', () => {
   it.each(TABLE)('%s, %j → %s: %j', (from, event, to, effects) => {

@@ -46,13 +46,11 @@ export type ConnectionEvent =
   /** The page is looked at again, or was woken up: its timers may be late. */
   | { type: 'visible' };
 
-export type Effect =
-  | { type: 'open' }
-  | { type: 'drop' }
-  | { type: 'wait'; delayMs: number }
-  | { type: 'cancel' }
-  /** Is the connection alive? If the server was silent for too long, it is `lost`. */
-  | { type: 'check' };
+/**
+ * `check`: is the connection alive? If the server was silent for too long, it is `lost`. `delayMs`: arm the timer; `cancel`:
+ * disarm it.
+ */
+export type Effect = 'open' | 'drop' | 'cancel' | 'check' | { readonly delayMs: number };
 
 export interface Transition {
   readonly state: ConnectionState;
@@ -82,7 +80,7 @@ export function reduce(state: ConnectionState, event: ConnectionEvent, at: Momen
       return status === 'waiting' ? attempt(state, false) : same;
     case 'opened':
       if (status !== 'connecting') return same;
-      return { state: { ...base(state), status: 'connected', openedAt: at.now }, effects: [{ type: 'cancel' }] };
+      return { state: { ...base(state), status: 'connected', openedAt: at.now }, effects: ['cancel'] };
     case 'notice': {
       const { type: _, ...said } = event;
       return isLive ? { state: { ...state, notice: { ...state.notice, ...said } }, effects: [] } : same;
@@ -100,7 +98,7 @@ export function reduce(state: ConnectionState, event: ConnectionEvent, at: Momen
     case 'close': {
       if (status === 'closed') return same;
       const isArmed = status === 'connecting' || status === 'waiting';
-      const effects: Effect[] = isArmed ? [{ type: 'cancel' }, { type: 'drop' }] : [{ type: 'drop' }];
+      const effects: Effect[] = isArmed ? ['cancel', 'drop'] : ['drop'];
       return { state: { ...base(state), status: 'closed', attempt: 0 }, effects };
     }
     default:
@@ -119,13 +117,13 @@ function attempt(state: ConnectionState, isArmed: boolean): Transition {
   const isRetry = state.status === 'waiting';
   return {
     state: { ...base(state), status: 'connecting', ...(isRetry ? { error: state.error } : { attempt: 0 }) },
-    effects: [...cancel(isArmed), { type: 'open' }, { type: 'wait', delayMs: CONNECT_WITHIN_MS }],
+    effects: [...cancel(isArmed), 'open', { delayMs: CONNECT_WITHIN_MS }],
   };
 }
 
 function lost(state: ConnectionState, cause: ErrorLike, at: Moment, isArmed: boolean): Transition {
   const error = state.notice?.error ?? cause;
-  const effects: Effect[] = [...cancel(isArmed), { type: 'drop' }];
+  const effects: Effect[] = [...cancel(isArmed), 'drop'];
   const wasStable = state.openedAt !== undefined && at.now - state.openedAt >= STABLE_AFTER_MS;
   const failed = wasStable ? 0 : state.attempt;
   // A stale token is the one refusal that a new token answers, whatever else the server says about it.
@@ -136,17 +134,17 @@ function lost(state: ConnectionState, cause: ErrorLike, at: Moment, isArmed: boo
   const notBefore = advisedMs === undefined ? undefined : at.now + advisedMs;
   return {
     state: { ...base(state), status: 'waiting', attempt: failed + 1, error, retryInMs: delayMs, notBefore },
-    effects: [...effects, { type: 'wait', delayMs }],
+    effects: [...effects, { delayMs }],
   };
 }
 
 /** The network is back, or the user: worth an attempt at once, but never before the time the server asked for. */
 function wokenUp(state: ConnectionState, at: Moment): Transition {
-  if (state.status === 'connected') return { state, effects: [{ type: 'check' }] };
+  if (state.status === 'connected') return { state, effects: ['check'] };
   const mayRetry = state.status === 'waiting' && (state.notBefore === undefined || at.now >= state.notBefore);
   return mayRetry ? attempt(state, true) : { state, effects: [] };
 }
 
 function cancel(isArmed: boolean): Effect[] {
-  return isArmed ? [{ type: 'cancel' }] : [];
+  return isArmed ? ['cancel'] : [];
 }

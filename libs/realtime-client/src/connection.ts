@@ -34,13 +34,12 @@ export class Connection {
   #unwatch: (() => void) | undefined;
   readonly #heartbeat = new Heartbeat();
   readonly #emitter = new Emitter();
+  readonly #credentials: Credentials;
+  readonly #debug: Debug;
 
-  constructor(
-    url: string,
-    private readonly credentials: Credentials,
-    options: RealtimeClientOptions,
-    private readonly debug: Debug,
-  ) {
+  constructor(url: string, credentials: Credentials, options: RealtimeClientOptions, debug: Debug) {
+    this.#credentials = credentials;
+    this.#debug = debug;
     this.socket = io(url, {
       transports: ['websocket'],
       timeout: 10_000,
@@ -74,7 +73,7 @@ export class Connection {
     for (const effect of effects) this.#run(effect);
     const isNews = state.status !== before.status || state.isOffline !== before.isOffline;
     if (!isNews || state !== this.#state) return;
-    this.debug(`connection: ${state.status}`, state);
+    this.#debug(`connection: ${state.status}`, state);
     this.#emitter.emit('state', state.status, state);
   }
 
@@ -121,38 +120,31 @@ export class Connection {
   }
 
   #run(effect: Effect): void {
-    switch (effect.type) {
-      case 'open':
-        return void this.#open();
-      case 'drop':
-        this.#attempts += 1;
-        return void this.socket.disconnect();
-      case 'wait':
-        this.#timer = setTimeout(() => this.dispatch({ type: 'due' }), effect.delayMs);
-        return;
-      case 'cancel':
-        return clearTimeout(this.#timer);
-      case 'check':
-        if (this.#heartbeat.isOverdue) this.#lost(NO_ANSWER);
-        return;
-      default:
-        return effect satisfies never;
+    if (typeof effect === 'object') this.#timer = setTimeout(() => this.dispatch({ type: 'due' }), effect.delayMs);
+    else if (effect === 'cancel') clearTimeout(this.#timer);
+    else if (effect === 'open') void this.#open();
+    else if (effect === 'check') {
+      if (this.#heartbeat.isOverdue) this.#lost(NO_ANSWER);
+    } else {
+      effect satisfies 'drop';
+      this.#attempts += 1;
+      this.socket.disconnect();
     }
   }
 
   async #open(): Promise<void> {
     const attempt = ++this.#attempts;
     try {
-      const device = await this.credentials.device();
+      const device = await this.#credentials.device();
       if (attempt !== this.#attempts) return;
-      const token = await this.credentials.token();
+      const token = await this.#credentials.token();
       if (attempt !== this.#attempts) return;
       this.socket.auth = { token, rt: { v: WIRE_VERSION, device } };
       this.socket.connect();
       this.#heartbeat.watch(this.socket);
     } catch (cause) {
       if (attempt !== this.#attempts) return;
-      this.debug('getToken failed', cause);
+      this.#debug('getToken failed', cause);
       const error = cause instanceof RealtimeClientError ? parseWireError(cause) : undefined;
       this.#lost(error ?? wireError('NO_TOKEN', 'getToken() failed', true));
     }

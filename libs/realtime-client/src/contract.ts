@@ -1,3 +1,5 @@
+import type { HistoryReply, Publication } from 'nestjs-realtime-protocol';
+
 /**
  * What one namespace speaks, as a type:
  *
@@ -61,3 +63,15 @@ type RoomEvents<Contract, Name extends string> =
 export type RoomEventName<Contract, Name extends string> = NameIn<RoomEvents<Contract, Name>>;
 
 export type RoomEventData<Contract, Name extends string, Event extends string> = Of<RoomEvents<Contract, Name>, Event>;
+
+/** One publication of a room's history: `event` says which `data` it has. */
+export type RoomPublication<Contract, Name extends string> = {
+  [Event in RoomEventName<Contract, Name>]: Omit<Publication, 'event' | 'data'> & {
+    event: Event;
+    data: RoomEventData<Contract, Name, Event>;
+  };
+}[RoomEventName<Contract, Name>];
+
+export type RoomHistory<Contract, Name extends string> = Omit<HistoryReply, 'publications'> & {
+  publications: RoomPublication<Contract, Name>[];
+};

@@ -18,5 +18,6 @@ export type { OutboxOptions, OutboxStorage, RealtimeClientOptions } from './opti
 export type { OfflinePolicy, OutboxStore } from './outbox-entry.js';
 export type { Outbox, PendingRequest, RequestOptions, SettledRequest } from './outbox.js';
 export { presenceOf, type PresenceChanges, type PresenceRoom, type RoomPhase, type RoomPresence } from './presence.js';
-export type { JoinOptions, RealtimeRoom, RoomChange } from './room.js';
+export type { RoomGap } from './progress.js';
+export type { HistoryOptions, RealtimeRoom, RoomChange } from './room.js';
 export { storedOutbox, type StoredOutboxOptions } from './stored-outbox.js';

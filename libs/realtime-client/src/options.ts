@@ -1,4 +1,6 @@
 import type { ManagerOptions, SocketOptions } from 'socket.io-client';
+import type { Position } from 'nestjs-realtime-protocol';
+import type { Debug } from './debug.js';
 import type { OutboxStore } from './outbox-entry.js';
 
 /** What `localStorage` and React Native's `AsyncStorage` have in common. */
@@ -19,6 +21,25 @@ export interface OutboxOptions {
   store?: OutboxStore;
 }
 
+export interface JoinOptions {
+  /** Shown to the others in the room; JSON, at most 2 KiB. */
+  meta?: unknown;
+  /** `retention`: whoever has no position in the room yet gets all that it keeps. Default: what comes from now on. */
+  since?: 'retention';
+}
+
+/** Where the positions of rooms outlive a page: see `storedPositions()`. */
+export type PositionStore = (
+  url: string,
+  debug: Debug,
+) => {
+  /** Before each connect: whose positions they are from now on; undefined: nobody knows. Never rejects. */
+  open(principal: string | undefined): Promise<void>;
+  get(room: string): Position | undefined;
+  /** After what it stands for was delivered; undefined: the room was left. */
+  set(room: string, position: Position | undefined): void;
+};
+
 export interface RealtimeClientOptions {
   /**
    * A valid token: called before every connect and before the current token expires. A rejection is retried; one with a
@@ -33,6 +54,13 @@ export interface RealtimeClientOptions {
   /** A label for this tab or app. Default: random; with a store, kept in it. */
   device?: string;
   outbox?: OutboxOptions;
+  /** `storedPositions()`: rooms go on where they were before a reload. Default: memory. */
+  positions?: PositionStore;
+  /**
+   * Joins the room of whoever is signed in (`hello.userRoom`) with each connection: what is sent to this user while the
+   * connection is away arrives when it is back. Default: only what is sent while connected.
+   */
+  userRoom?: boolean | JoinOptions;
   /** Anything else that socket.io-client understands, such as `path` or `extraHeaders`. */
   socket?: Partial<ManagerOptions & SocketOptions>;
   /** Told every transition, retry and decision of the outbox. Default: nobody; nothing is printed. */

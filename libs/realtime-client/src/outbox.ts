@@ -60,11 +60,8 @@ export interface SettledRequest extends PendingRequest {
   readonly error?: RealtimeClientError | undefined;
 }
 
-interface Waiter {
-  resolve(answer: unknown): void;
-  reject(error: RealtimeClientError): void;
-  release(): void;
-}
+/** Whoever asked, and is told the end. */
+type Waiter = (error: RealtimeClientError | undefined, answer: unknown) => void;
 
 /**
  * Requests of the app, from `request()` to their end. The decisions are outbox-state.ts'; this keeps the promises, the one
@@ -82,12 +79,14 @@ export class Outbox {
   device: string;
   /** Resolves when what was stored is here. @internal */
   readonly ready: Promise<void>;
+  readonly #deps: { send(entry: OutboxEntry): void; wake(): void; debug: Debug };
 
   constructor(
     url: string,
     readonly options: OutboxOptions & { device?: string | undefined; principal?: string | undefined },
-    private readonly deps: { send(entry: OutboxEntry): void; wake(): void; debug: Debug },
+    deps: { send(entry: OutboxEntry): void; wake(): void; debug: Debug },
   ) {
+    this.#deps = deps;
     const { maxCount = 1_000, maxBytes = 1_048_576, maxAgeMs = DEFAULT_MAX_AGE_MS, store } = options;
     this.#maxAgeMs = maxAgeMs;
     this.device = options.device ?? randomId();
@@ -129,9 +128,13 @@ export class Outbox {
       const entry = this.#entryOf(event, data, options);
       const abort = (): void => this.dispatch({ type: 'aborted', id: entry.id });
       signal?.addEventListener('abort', abort);
-      this.#waiters.set(entry.id, { resolve, reject, release: () => signal?.removeEventListener('abort', abort) });
+      this.#waiters.set(entry.id, (error, answer) => {
+        signal?.removeEventListener('abort', abort);
+        if (error) reject(error);
+        else resolve(answer);
+      });
       this.dispatch({ type: 'add', entry });
-      if (offline === 'queue') this.deps.wake();
+      if (offline === 'queue') this.#deps.wake();
     });
     if (offline === 'drop') settled.catch(() => undefined);
     return settled;
@@ -185,18 +188,17 @@ export class Outbox {
 
   #run(effect: OutboxEffect): void {
     const { entry } = effect;
-    this.deps.debug(`outbox: ${effect.type}`, { id: entry.id, event: entry.event, attempt: entry.attempt });
-    if (effect.type === 'send') this.deps.send(entry);
+    this.#deps.debug(`outbox: ${effect.type}`, { id: entry.id, event: entry.event, attempt: entry.attempt });
+    if (effect.type === 'send') this.#deps.send(entry);
     else this.#settle(entry, effect.outcome);
   }
 
   #settle(entry: OutboxEntry, outcome: Outcome): void {
-    const error = 'error' in outcome ? errorOf(outcome.error) : undefined;
+    const { error: cause, answer }: { error?: ErrorLike; answer?: unknown } = outcome;
+    const error = cause && errorOf(cause);
     const waiter = this.#waiters.get(entry.id);
     this.#waiters.delete(entry.id);
-    waiter?.release();
-    if (error) waiter?.reject(error);
-    else waiter?.resolve((outcome as { answer: unknown }).answer);
+    waiter?.(error, answer);
     this.#emitter.emit('settled', { ...shown(entry), ...outcome, error } satisfies SettledRequest);
   }
 
@@ -212,7 +214,7 @@ export class Outbox {
     if (isMine) this.device = device;
     const mine = entries.map((entry) => (device === this.device ? entry : { ...entry, isIdempotent: false }));
     this.dispatch({ type: 'restore', entries: mine });
-    if (this.pending.length > 0) this.deps.wake();
+    if (this.pending.length > 0) this.#deps.wake();
   }
 }
 

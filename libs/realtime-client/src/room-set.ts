@@ -2,44 +2,34 @@ import { CLIENT_EVENTS } from 'nestjs-realtime-protocol';
 import { backoffMs } from './backoff.js';
 import type { RealtimeClientError } from './client-error.js';
 import type { Connection } from './connection.js';
-import type { Outbox, RequestOptions } from './outbox.js';
-import { endOf, type Requests } from './requests.js';
-import { RealtimeRoom, type RoomLink } from './room.js';
+import { endOf } from './requests.js';
+import { RealtimeRoom, type RoomDeps } from './room.js';
 
 /** The most rooms in one `realtime:join`. */
 const MAX_JOINS = 128;
+/** Least wait after a refusal, whatever time the server names. */
+const MIN_PAUSE_MS = 100;
 
 /**
  * The rooms of one client. All joins of one turn, and all rooms after a reconnect, travel in one `realtime:join`.
  * Invariant: a room that somebody wants to be in is joined, on its way, or its refusal was told.
  */
-export class RoomSet implements RoomLink {
+export class RoomSet {
   readonly #rooms = new Map<string, RealtimeRoom>();
   readonly #queue = new Set<RealtimeRoom>();
   #retries = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #connection: Connection;
+  readonly #deps: RoomDeps;
 
-  constructor(
-    private readonly connection: Connection,
-    private readonly requests: Requests,
-    private readonly outbox: Outbox,
-  ) {}
-
-  get isConnected(): boolean {
-    return this.connection.isConnected;
-  }
-
-  ask(event: string, data: unknown): Promise<unknown> {
-    return this.requests.ask(event, data);
-  }
-
-  publish(data: { room: string; event: string; data: unknown }, options: RequestOptions): Promise<unknown> {
-    return this.outbox.add(CLIENT_EVENTS.publish, data, { idempotent: true, ...options });
+  constructor(connection: Connection, deps: RoomDeps) {
+    this.#connection = connection;
+    this.#deps = deps;
   }
 
   get(name: string): RealtimeRoom {
-    const room = this.#rooms.get(name) ?? new RealtimeRoom(name, this);
-    this.#rooms.set(name, room);
+    let room = this.#rooms.get(name);
+    if (!room) this.#rooms.set(name, (room = new RealtimeRoom(name, this.#deps, () => this.#join(name))));
     return room;
   }
 
@@ -47,13 +37,13 @@ export class RoomSet implements RoomLink {
     return this.#rooms.get(name);
   }
 
-  join(name: string): void {
+  #join(name: string): void {
     const room = this.get(name);
-    const end = endOf(this.connection.state);
+    const end = endOf(this.#connection.state);
     if (end) return room.abandon(end);
     this.#queue.add(room);
-    if (this.isConnected) queueMicrotask(() => void this.#flush());
-    else this.connection.dispatch({ type: 'wake' });
+    if (this.#connection.isConnected) queueMicrotask(() => void this.#flush());
+    else this.#connection.dispatch({ type: 'wake' });
   }
 
   /**
@@ -63,7 +53,7 @@ export class RoomSet implements RoomLink {
   follow(end: RealtimeClientError | undefined): Promise<unknown> | undefined {
     for (const room of this.#rooms.values()) {
       if (end) room.abandon(end);
-      else if (this.isConnected) this.#queue.add(room);
+      else if (this.#connection.isConnected) this.#queue.add(room);
       else room.suspend();
     }
     // Not connected any more, or about to ask for all of them: no retry of before is worth it.
@@ -72,7 +62,7 @@ export class RoomSet implements RoomLink {
   }
 
   #flush(): Promise<unknown> | undefined {
-    if (!this.isConnected) return undefined;
+    if (!this.#connection.isConnected) return undefined;
     const rooms = [...this.#queue].filter((room) => room.phase === 'joining');
     this.#queue.clear();
     const asked: Promise<void>[] = [];
@@ -82,11 +72,14 @@ export class RoomSet implements RoomLink {
 
   async #ask(rooms: readonly RealtimeRoom[]): Promise<void> {
     try {
-      const answers = await this.ask(CLIENT_EVENTS.join, { rooms: rooms.map((room) => room.toJoinRequest()) });
-      this.#settle(rooms, Array.isArray(answers) ? answers : []);
+      const request = { rooms: rooms.map((room) => room.toJoinRequest()) };
+      // In the turn of the answer: what is told right after it, a gap for example, comes after what it brings.
+      await this.#deps.requests.ask(CLIENT_EVENTS.join, request, (answers) =>
+        this.#settle(rooms, Array.isArray(answers) ? answers : []),
+      );
     } catch (error) {
       // A lost connection asks again by itself when it is back.
-      if (this.isConnected)
+      if (this.#connection.isConnected)
         this.#settle(
           rooms,
           rooms.map(() => ({ error })),
@@ -102,15 +95,9 @@ export class RoomSet implements RoomLink {
       return;
     }
     for (const room of again) this.#queue.add(room);
+    const delays = again.map(({ retryAfterMs }) => retryAfterMs ?? backoffMs(this.#retries, Math.random()));
+    this.#retries += 1;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(
-      () => void this.#flush(),
-      Math.max(...again.map(waitOf), backoffMs(this.#retries++, Math.random())),
-    );
+    this.#timer = setTimeout(() => void this.#flush(), Math.max(MIN_PAUSE_MS, ...delays));
   }
-}
-
-/** What the server asked for; 0 otherwise. */
-function waitOf(room: RealtimeRoom): number {
-  return room.retryAfterMs ?? 0;
 }

@@ -1,33 +1,38 @@
 import {
   CLIENT_EVENTS,
   type JoinReply,
-  type JoinRequest,
+  type Position,
   type PresenceCount,
   type PresenceDiff,
   type PublishReply,
   type RoomMeta,
   type RoomStatus,
 } from 'nestjs-realtime-protocol';
-import { serverDelayMs } from './backoff.js';
 import { RealtimeClientError, readRefusal } from './client-error.js';
-import type { RoomEventData, RoomEventName, RoomState } from './contract.js';
+import type { RoomEventData, RoomEventName, RoomHistory, RoomState } from './contract.js';
 import { Emitter, type Off } from './emitter.js';
-import type { RequestOptions } from './outbox.js';
+import type { Outbox, RequestOptions } from './outbox.js';
+import type { JoinOptions, PositionStore } from './options.js';
 import type { RoomObserver, RoomPhase } from './presence.js';
+import { Progress, type Delivery, type RoomGap } from './progress.js';
+import type { Requests } from './requests.js';
 
 /** What a room needs of its client. */
-export interface RoomLink {
-  readonly isConnected: boolean;
-  ask(event: string, data: unknown): Promise<unknown>;
-  /** Through the outbox. */
-  publish(data: { room: string; event: string; data: unknown }, options: RequestOptions): Promise<unknown>;
-  /** Puts the room into the next `realtime:join`. */
-  join(room: string): void;
+export interface RoomDeps {
+  readonly requests: Requests;
+  readonly outbox: Outbox;
+  /** Of those who listen to an event from whatever room. */
+  readonly events: Emitter;
+  readonly positions: ReturnType<PositionStore> | undefined;
 }
 
-export interface JoinOptions {
-  /** Shown to the others in the room; JSON, at most 2 KiB. */
-  meta?: unknown;
+export interface HistoryOptions {
+  /** Most publications in the reply, which may have fewer (see `hasMore`). Default 50; the server gives at most 1 000. */
+  limit?: number;
+  /** The newest publications before this position, to page back. Default: the newest of all. */
+  before?: Position;
+  /** The oldest publications after this position. */
+  after?: Position;
 }
 
 export interface RoomChange {
@@ -36,9 +41,14 @@ export interface RoomChange {
   readonly error?: RealtimeClientError | undefined;
 }
 
-/** One room of one client. Joined once, it joins again by itself after every reconnect, until `leave()`. */
+/**
+ * One room of one client. Joined once, it joins again by itself after every reconnect, until `leave()`, and goes on where it
+ * was: what was missed arrives first, in order, nothing twice; if that is impossible, `onGap` says so.
+ */
 export class RealtimeRoom<Contract = unknown, Name extends string = string> {
   #phase: RoomPhase = 'left';
+  #since: 'retention' | undefined;
+  #progress = new Progress();
   /** @internal */
   meta: unknown;
   /** @internal See `presenceOf()`. */
@@ -47,37 +57,60 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
   retryAfterMs: number | undefined;
   #waiting: { resolve: (state: unknown) => void; reject: (error: RealtimeClientError) => void }[] = [];
   readonly #emitter = new Emitter();
-  readonly #changes = new Emitter();
+  /** Our own, apart from the app's events. */
+  readonly #signals = new Emitter();
+  readonly #deps: RoomDeps;
+  readonly #enqueue: () => void;
 
   constructor(
     readonly name: Name,
-    private readonly link: RoomLink,
-  ) {}
+    deps: RoomDeps,
+    /** Puts the room into the next `realtime:join`. */
+    enqueue: () => void,
+  ) {
+    this.#deps = deps;
+    this.#enqueue = enqueue;
+  }
 
   get phase(): RoomPhase {
     return this.#phase;
   }
 
+  /** Up to where the room was delivered; undefined before the first join, and in a room without history. */
+  get position(): Position | undefined {
+    return this.#progress.position;
+  }
+
   /**
-   * Resolves with the policy's `state` once the room is joined; offline it waits for the connection.
-   * @throws RealtimeClientError the refusal, `CLOSED`, or why the client has failed. After a refusal nothing is retried.
+   * Resolves with the policy's `state` once the room is joined, after what was missed was delivered; offline it waits for
+   * the connection.
+   * @throws RealtimeClientError the refusal, `CLOSED`, or why the client has failed. After a refusal nothing is retried; a
+   * server that only asks for a little patience (`UNAVAILABLE` with a time) is asked again.
    */
   join(options: JoinOptions = {}): Promise<RoomState<Contract, Name>> {
     if ('meta' in options) this.meta = options.meta;
+    if (options.since) this.#since = options.since;
     const joined = new Promise<unknown>((resolve, reject) => this.#waiting.push({ resolve, reject }));
     this.#enter('joining');
-    this.link.join(this.name);
+    this.#enqueue();
     return joined as Promise<RoomState<Contract, Name>>;
   }
 
-  /** After this resolves nothing of the room arrives any more. Offline it resolves at once. */
+  /**
+   * After this resolves nothing of the room arrives any more, and a later join begins anew. Offline it resolves at once.
+   */
   async leave(): Promise<void> {
     const wasJoined = this.#phase === 'joined';
+    this.#progress = new Progress();
+    this.#remember();
     this.#end(new RealtimeClientError('CLOSED', 'The room was left'), undefined);
-    if (wasJoined && this.link.isConnected) await this.ask(CLIENT_EVENTS.leave, { room: this.name });
+    if (wasJoined && this.#deps.requests.isConnected) await this.#tellLeft();
   }
 
-  /** What is published or emitted to this room. */
+  /**
+   * What is published or emitted to this room. Publications of a room with history have a position (`meta.epoch`,
+   * `meta.offset`) and come in their order, also those that were missed: they come before the room is `joined` again.
+   */
   on<Event extends RoomEventName<Contract, Name>>(
     event: Event,
     listener: (data: RoomEventData<Contract, Name, Event>, meta: RoomMeta) => void,
@@ -95,43 +128,65 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
     data: RoomEventData<Contract, Name, Event>,
     options: Omit<RequestOptions, 'lane'> = {},
   ): Promise<PublishReply> {
-    return this.link.publish({ room: this.name, event, data }, options) as Promise<PublishReply>;
+    const publication = { room: this.name, event, data };
+    const sent = this.#deps.outbox.add(CLIENT_EVENTS.publish, publication, { idempotent: true, ...options });
+    return sent as Promise<PublishReply>;
+  }
+
+  /**
+   * What the room has kept, oldest first; it has to be joined. To page back: `before: room.position`, then `before` the
+   * oldest publication of the reply.
+   * @throws RealtimeClientError `NOT_FOUND` for a position that is not kept any more, `BAD_REQUEST` where nothing is kept,
+   * `UNAVAILABLE` without a connection: it does not wait for one.
+   */
+  history(options: HistoryOptions = {}): Promise<RoomHistory<Contract, Name>> {
+    const request = { room: this.name, limit: 50, ...options };
+    return this.ask(CLIENT_EVENTS.history, request) as Promise<RoomHistory<Contract, Name>>;
   }
 
   /** Every change of `phase`. */
   onChange(listener: (change: RoomChange) => void): Off {
-    return this.#changes.on('change', listener);
+    return this.#signals.on('change', listener);
+  }
+
+  /**
+   * Something may be missing before what is delivered next: it has to be fetched another way, such as `history()` or a
+   * reload of what is shown.
+   */
+  onGap(listener: (gap: RoomGap) => void): Off {
+    return this.#signals.on('gap', listener);
   }
 
   /** @internal */
   ask(event: string, data: unknown): Promise<unknown> {
-    return this.link.ask(event, data);
+    return this.#deps.requests.ask(event, data);
   }
 
   /** @internal What stands for this room in `realtime:join`. */
-  toJoinRequest(): JoinRequest {
-    return { room: this.name, meta: this.meta };
+  toJoinRequest(): unknown {
+    const position = (this.#progress.position ??= this.#deps.positions?.get(this.name));
+    const since = position ? undefined : this.#since;
+    if (position || since) this.#progress.hold();
+    return { room: this.name, meta: this.meta, position, since };
   }
 
   /** @internal */
   settle(result: unknown): 'again' | 'settled' {
-    if (this.#phase === 'left') return 'settled';
     const error = readRefusal(result);
-    this.retryAfterMs = serverDelayMs(error?.retryAfterMs);
-    if (error?.retryable && this.#waiting.length === 0) return 'again';
-    if (error) {
+    this.retryAfterMs = error?.retryAfterMs;
+    if (!error) this.#admitted(result as JoinReply);
+    else if (this.#phase !== 'left') {
+      // A room among many whose turn comes later is no refusal.
+      const isPatienceAsked = error.code === 'UNAVAILABLE' && error.retryAfterMs !== undefined;
+      if (error.retryable && (isPatienceAsked || this.#waiting.length === 0)) return 'again';
       this.#end(error, error);
-      return 'settled';
     }
-    const reply = result as JoinReply;
-    this.observer?.reset(reply.presence);
-    this.#enter('joined');
-    for (const waiter of this.#waiting.splice(0)) waiter.resolve(reply.state);
     return 'settled';
   }
 
-  /** @internal The connection is lost: the room is wanted still. */
+  /** @internal The connection is lost: the room is wanted still. What was held back is missed, and will be brought. */
   suspend(): void {
+    this.#progress.release();
     if (this.#phase === 'joined') this.#enter('joining');
   }
 
@@ -142,8 +197,10 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
   }
 
   /** @internal */
-  deliver(event: string, data: unknown, meta: RoomMeta): void {
-    if (this.#phase !== 'left') this.#emitter.emit(event, data, meta);
+  receive(delivery: Delivery): void {
+    if (this.#phase !== 'left' && !this.#progress.hear(delivery)) return;
+    this.#deliver(delivery);
+    this.#remember();
   }
 
   /** @internal */
@@ -153,13 +210,43 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
 
   /** @internal */
   deliverStatus(status: RoomStatus): void {
-    if (status.status === 'gap') return;
-    const error = new RealtimeClientError(status.code, `The room was ${status.status}`, { details: status });
+    const { position, code } = status;
+    if (status.status === 'gap') {
+      if (this.#progress.interrupt(position)) this.#signals.emit('gap', { position, code } satisfies RoomGap);
+      return this.#remember();
+    }
+    const error = new RealtimeClientError(code, `The room was ${status.status}`, { details: status });
     this.#end(error, error);
+  }
+
+  #admitted(reply: JoinReply): void {
+    const { gap, deliveries } = this.#progress.answer(reply);
+    if (gap && this.#phase !== 'left') this.#signals.emit('gap', gap);
+    for (const delivery of deliveries) this.#deliver(delivery);
+    // Left meanwhile, also by a listener of what was delivered.
+    if (this.#phase === 'left') return void this.#tellLeft().catch(() => undefined);
+    this.#remember();
+    this.observer?.reset(reply.presence);
+    this.#enter('joined');
+    for (const waiter of this.#waiting.splice(0)) waiter.resolve(reply.state);
+  }
+
+  #deliver(delivery: Delivery): void {
+    this.#deps.events.emit(...delivery);
+    if (this.#phase !== 'left') this.#emitter.emit(...delivery);
+  }
+
+  #remember(): void {
+    this.#deps.positions?.set(this.name, this.position);
+  }
+
+  #tellLeft(): Promise<unknown> {
+    return this.ask(CLIENT_EVENTS.leave, { room: this.name });
   }
 
   #end(rejection: RealtimeClientError, shown: RealtimeClientError | undefined): void {
     this.#enter('left', shown);
+    for (const delivery of this.#progress.release()) this.#deliver(delivery);
     this.observer?.reset(undefined);
     for (const waiter of this.#waiting.splice(0)) waiter.reject(rejection);
   }
@@ -167,6 +254,6 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
   #enter(phase: RoomPhase, error?: RealtimeClientError): void {
     if (phase === this.#phase) return;
     this.#phase = phase;
-    this.#changes.emit('change', { phase, error } satisfies RoomChange);
+    this.#signals.emit('change', { phase, error } satisfies RoomChange);
   }
 }

@@ -12,12 +12,15 @@ export class TokenRefresh {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Counts connections and notices: what belongs to an older one is not worth an answer. */
   #turn = 0;
+  readonly #requests: Requests;
+  readonly #getToken: () => Promise<string | undefined>;
+  readonly #debug: Debug;
 
-  constructor(
-    private readonly requests: Requests,
-    private readonly getToken: () => Promise<string | undefined>,
-    private readonly debug: Debug,
-  ) {}
+  constructor(requests: Requests, getToken: () => Promise<string | undefined>, debug: Debug) {
+    this.#requests = requests;
+    this.#getToken = getToken;
+    this.#debug = debug;
+  }
 
   start(): void {
     this.stop();
@@ -31,12 +34,12 @@ export class TokenRefresh {
 
   async #try(turn: number, failures: number): Promise<void> {
     try {
-      const token = await this.getToken();
+      const token = await this.#getToken();
       if (turn !== this.#turn) return;
-      await this.requests.ask(CLIENT_EVENTS.refresh, { token });
+      await this.#requests.ask(CLIENT_EVENTS.refresh, { token });
     } catch (cause) {
       if (turn !== this.#turn) return;
-      this.debug('refresh failed', cause);
+      this.#debug('refresh failed', cause);
       // Not fatal: when the grace is over the server says TOKEN_EXPIRED, and the reconnect asks for a token again.
       if (cause instanceof RealtimeClientError && !cause.retryable) return;
       this.#timer = setTimeout(() => void this.#try(turn, failures + 1), 200 + backoffMs(failures, Math.random()));
