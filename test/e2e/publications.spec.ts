@@ -76,7 +76,7 @@ describe.each(['memory', 'redis', 'redis, sharded'] as const)('publications over
     Gateway.outgoing.length = 0;
   });
 
-  async function member(user: string, { namespace = '', node = nodes.at(-1) as TestApp, joins = [room] } = {}) {
+  async function member(user: string, { namespace = '', node = nodes[nodes.length - 1]!, joins = [room] } = {}) {
     const client = await connectedClient(`${node.url}/${namespace}`, { auth: { token: mintToken(user) } });
     for (const one of joins) await client.ask('realtime:join', { room: one });
     return client;

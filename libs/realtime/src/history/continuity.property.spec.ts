@@ -187,7 +187,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.nat(6).map((at) => named(`erase ${at}`, (w) => w.log.erase(at))) },
   { weight: 1, arbitrary: fc.constant(named('lose the log', (w) => w.log.lose())) },
 );
-const steps = fc.array(step as fc.Arbitrary<(world: World) => void>, { maxLength: 80, size: 'max' });
+const steps = fc.array(step, { maxLength: 80, size: 'max' });
 
 describe('when anything happens to the channel and to the log', () => {
   it('delivers the sequence of the log, or says where it could not', () => {
