@@ -123,12 +123,9 @@ describe('when a slot of a Redis Cluster moves', () => {
 
   it('loses nothing of a room that is published to and entered meanwhile, there and back again', async () => {
     const room = 'chat/moving';
-    await using reader = await startBusNode({ ...options, commandTimeoutMs: 5_000 });
     await using writer = connect();
     const log = new RedisRoomLog(writer, 1_000_000);
     const presence = new RedisPresenceStore(writer);
-    const heard = new Set<string>();
-    await reader.bus.subscribe(roomChannel(room), (payload) => heard.add(payload));
     const ends: PublishOutcome[] = [];
     const entry = { userId: 'ada', connectionId: 'c', incarnation: 'i' as Incarnation, device: 'd' };
     let isMoving = true;
@@ -169,7 +166,21 @@ describe('when a slot of a Redis Cluster moves', () => {
     expect(texts).toEqual(Array.from({ length: sent }, (_, index) => `{}\n"n",${index + 1}`));
     expect(ends.map((end) => end.status)).toEqual(Array.from({ length: sent }, () => 'published'));
     expect((await presence.read(room, 10)).count).toBe(0);
-    // Plain channels do not move: the subscription has heard all of it.
-    await eventually(() => expect([...heard].filter((payload) => payload.startsWith('m'))).toHaveLength(sent));
+  });
+
+  it('goes on hearing a room whose slot has moved, without subscribing again', async () => {
+    const channel = roomChannel('chat/heard');
+    await using reader = await startBusNode(options);
+    await using writer = await startBusNode(options);
+    const heard = new Set<string>();
+    await reader.bus.subscribe(channel, (payload) => heard.add(payload));
+    const { slot, from, to } = await ways(`${options.keyPrefix}${channel}`);
+    await cluster.migrateSlot(slot, from, to);
+    await eventually(async () => {
+      // By a fresh name in each try: the cluster bus itself may lose some, and then the probe has to notice.
+      const sent = Array.from({ length: 20 }, () => `${Math.random()}`);
+      await Promise.all(sent.map((text) => writer.bus.publish(channel, text)));
+      await eventually(() => expect([...heard]).toEqual(expect.arrayContaining(sent)), 500);
+    }, 10_000);
   });
 });

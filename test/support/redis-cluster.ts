@@ -152,6 +152,12 @@ class ProcessRedisCluster implements TestRedisCluster {
       for (const server of await this.#running()) {
         const info = String(await this.#ask(server, 'CLUSTER', 'INFO'));
         if (!info.includes('cluster_state:ok')) throw new Error(`${server.port}: ${info}`);
+        const nodes = String(await this.#ask(server, 'CLUSTER', 'NODES'));
+        const isLinked = nodes
+          .trim()
+          .split('\n')
+          .every((line) => / connected\b/.test(line) || / fail\b|,fail\b/.test(line));
+        if (!isLinked) throw new Error(`${server.port}: ${nodes}`);
         const slots = (await this.#ask(server, 'CLUSTER', 'SLOTS')) as [number, number, [string, number]][];
         views.add(JSON.stringify(slots.map(([from, to, [, port]]) => [from, to, port]).sort((a, b) => a[0]! - b[0]!)));
       }
