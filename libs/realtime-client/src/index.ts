@@ -21,3 +21,4 @@ export { presenceOf, type PresenceChanges, type PresenceRoom, type RoomPhase, ty
 export type { RoomGap } from './progress.js';
 export type { HistoryOptions, RealtimeRoom, RoomChange } from './room.js';
 export { storedOutbox, type StoredOutboxOptions } from './stored-outbox.js';
+export { storedPositions, type StoredPositionsOptions } from './stored-positions.js';

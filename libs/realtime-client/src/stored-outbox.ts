@@ -3,9 +3,7 @@ import type { Debug } from './debug.js';
 import type { OutboxStorage } from './options.js';
 import type { OutboxEntry, OutboxStore, Stored, StoreEvents } from './outbox-entry.js';
 import { randomId } from './random-id.js';
-
-/** A storage that does not answer keeps nobody from connecting. */
-const LOAD_WITHIN_MS = 2_000;
+import { readOf } from './storage.js';
 
 export interface StoredOutboxOptions {
   /**
@@ -105,10 +103,10 @@ class Vault {
 
   async #own(isFirst: boolean): Promise<void> {
     try {
-      const text = await within(LOAD_WITHIN_MS, this.#storage?.getItem(this.key));
+      const text = await readOf(this.#storage?.getItem(this.key));
       if (this.#isClosed) return;
       this.#isOwner = true;
-      const stored = parse(text);
+      const stored = parseOutbox(text);
       this.debug('owns the stored outbox', { entries: stored?.entries.length ?? 0 });
       if (stored) this.events.restored(stored, isFirst);
     } catch (error) {
@@ -123,17 +121,8 @@ class Vault {
   }
 }
 
-function within<T>(ms: number, value: T | Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('The storage did not answer')), ms);
-    Promise.resolve(value)
-      .then(resolve, reject)
-      .finally(() => clearTimeout(timer));
-  });
-}
-
 /** Whatever is in the storage: another version of us, another program, a user with developer tools. */
-function parse(text: unknown): Stored | undefined {
+function parseOutbox(text: unknown): Stored | undefined {
   try {
     const value: unknown = JSON.parse(String(text));
     if (!isRecord(value) || value['v'] !== 1 || !Array.isArray(value['entries'])) return undefined;
