@@ -40,7 +40,14 @@ function collect(path, seen = new Map(), external = new Set()) {
   return { seen, external };
 }
 
-/** All modules in one scope: our top-level names are unique, and the minifier says so if two are not. */
+/** All modules are bundled into one scope: no two may have the same top-level name. */
+function findClashes(seen) {
+  const names = [...seen.values()].flatMap((code) =>
+    [...code.matchAll(/^(?:export )?(?:async )?(?:class|function|const|let) (\w+)/gm)].map(([, name]) => name),
+  );
+  return names.filter((name, index) => names.indexOf(name) !== index);
+}
+
 async function bundle(seen, kept) {
   const body = [...seen.values()].map((code) =>
     code.replace(IMPORT, '').replace(/^export (?=(?:async )?(?:class|function|const|let) )/gm, ''),
@@ -56,6 +63,7 @@ const foreign = [...external].filter((name) => name !== 'socket.io-client');
 if (foreign.length > 0) problems.push(`the client imports ${foreign.join(', ')}`);
 const builtins = foreign.filter((name) => name.startsWith('node:') || builtinModules.includes(name));
 if (builtins.length > 0) problems.push(`Node built-ins: ${builtins.join(', ')}`);
+for (const name of findClashes(seen)) problems.push(`two modules have a ${name}`);
 if (seen.size < MIN_MODULES) problems.push(`saw only ${seen.size} modules`);
 
 const BASE = ['createRealtimeClient', 'RealtimeClient', 'RealtimeClientError'];

@@ -1,6 +1,8 @@
 /** Longest wait for the first retry, and the longest of all. */
 const FIRST_WAIT_MS = 2_000;
 const MAX_WAIT_MS = 20_000;
+/** Least wait on a connection that lives, so that a wrong `retryAfterMs` of 0 is no hot loop. */
+export const MIN_PAUSE_MS = 100;
 /** No server keeps a client away for longer: a wrong number must not end it for good. */
 const MAX_ADVICE_MS = 3_600_000;
 

@@ -1,4 +1,4 @@
-import { serverDelayMs } from './backoff.js';
+import { MIN_PAUSE_MS, serverDelayMs } from './backoff.js';
 import { NOT_CONNECTED, wireError } from './client-error.js';
 import type {
   OutboxEffect,
@@ -22,8 +22,6 @@ const RESEND_SHARE = 0.8;
 const MAX_IN_FLIGHT = 32;
 /** What sits around the payload on the wire: packet type, namespace, event name, id of the request. */
 const FRAME_BYTES = 512;
-/** Least wait after a refusal for speed, so that a wrong `retryAfterMs` of 0 is no hot loop. */
-const MIN_PAUSE_MS = 100;
 
 const UNKNOWN = { error: wireError('UNKNOWN', 'It may or may not have happened') };
 

@@ -1,5 +1,5 @@
 import { CLIENT_EVENTS } from 'nestjs-realtime-protocol';
-import { backoffMs } from './backoff.js';
+import { MIN_PAUSE_MS, backoffMs } from './backoff.js';
 import type { RealtimeClientError } from './client-error.js';
 import type { Connection } from './connection.js';
 import { endOf } from './requests.js';
@@ -7,8 +7,6 @@ import { RealtimeRoom, type RoomDeps } from './room.js';
 
 /** The most rooms in one `realtime:join`. */
 const MAX_JOINS = 128;
-/** Least wait after a refusal, whatever time the server names. */
-const MIN_PAUSE_MS = 100;
 
 /**
  * The rooms of one client. All joins of one turn, and all rooms after a reconnect, travel in one `realtime:join`.

@@ -60,8 +60,6 @@ class Shelf implements ReturnType<PositionStore> {
     if (place === undefined) return;
     const rooms = await this.#load(place);
     if (place === this.#place) this.#rooms = new Map([...rooms, ...this.#rooms]);
-    // A page that goes away runs no timer any more.
-    globalThis.addEventListener?.('pagehide', this.#flush);
   }
 
   get(room: string): Position | undefined {
@@ -76,12 +74,16 @@ class Shelf implements ReturnType<PositionStore> {
     this.#rooms.delete(room);
     if (stored) this.#rooms.set(room, stored);
     this.#moved.set(room, stored);
-    this.#timer ??= setTimeout(this.#flush, WRITE_WITHIN_MS);
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(this.#flush, WRITE_WITHIN_MS);
+    // A page that goes away runs no timer any more.
+    globalThis.addEventListener?.('pagehide', this.#flush);
   }
 
   readonly #flush = (): void => {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    globalThis.removeEventListener?.('pagehide', this.#flush);
     const place = this.#place;
     const moved = new Map(this.#moved);
     this.#moved.clear();
