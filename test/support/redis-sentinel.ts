@@ -33,6 +33,8 @@ export interface SentinelSettings {
   readonly downAfterMs?: number;
   /** Replicas copy the first master through a proxy. */
   readonly proxied?: boolean;
+  /** Of the sentinels, for their clients; for one sentinel, which talks to no other. */
+  readonly password?: string;
   readonly args?: readonly string[];
 }
 
@@ -152,6 +154,7 @@ class ProcessSentinels implements TestSentinels {
         // Twice this passes before a failed attempt is repeated; two sentinels that stand at once both fail.
         `sentinel failover-timeout ${NAME} 3000`,
         `sentinel parallel-syncs ${NAME} 2`,
+        ...(this.settings.password === undefined ? [] : [`requirepass ${this.settings.password}`]),
       ];
       await writeFile(file, `${lines.join('\n')}\n`);
       const sentinel = new RedisProcess(port, [file, '--sentinel']);
@@ -180,8 +183,13 @@ class ProcessSentinels implements TestSentinels {
   /** Rejects soon if the server is killed or paused. */
   async #ask(port: number, ...args: string[]): Promise<unknown> {
     let client = this.#clients.get(port);
+    const isSentinel = this.sentinels.some((sentinel) => sentinel.port === port);
     if (client === undefined) {
-      client = createClient({ url: `redis://127.0.0.1:${port}`, socket: { reconnectStrategy: () => 50 } });
+      client = createClient({
+        url: `redis://127.0.0.1:${port}`,
+        socket: { reconnectStrategy: () => 50 },
+        ...(isSentinel && this.settings.password !== undefined ? { password: this.settings.password } : {}),
+      });
       client.on('error', () => undefined);
       this.#clients.set(port, client);
       await client.connect();

@@ -38,6 +38,7 @@ export class ClusterCommands implements WireClient {
   #cancelLook: Cancel | undefined;
   #looks = 0;
   #isReady = false;
+  #wasWhole = false;
   #isDestroyed = false;
 
   constructor(options: ResolvedRedisOptions, topology: ClusterTopology, clock: Clock) {
@@ -184,7 +185,11 @@ export class ClusterCommands implements WireClient {
           this.#changed();
           this.#lookSoon();
         },
-        error: (error) => this.#tell((events) => events.error(error)),
+        error: (error) => {
+          // Of several servers in one log line it must be clear which one is meant.
+          const named = new Error(`${name}: ${error.message || error.name}`, { cause: error });
+          this.#tell((events) => events.error(named));
+        },
       },
     });
     const shard = { name, link };
@@ -207,6 +212,9 @@ export class ClusterCommands implements WireClient {
   #changed(): void {
     const isReady = [...this.#shards.values()].some(({ link }) => link.client !== undefined);
     this.#lanes.hurry();
+    const isWhole = this.#isWhole();
+    if (isWhole && !this.#wasWhole) this.#tell((events) => events.whole?.());
+    this.#wasWhole = isWhole;
     if (isReady === this.#isReady || this.#isDestroyed) return;
     this.#isReady = isReady;
     this.#tell((events) => events.change(isReady));
@@ -221,11 +229,14 @@ export class ClusterCommands implements WireClient {
         .catch((error: Error) => this.#tell((events) => events.error(error)))
         .finally(() => {
           this.#cancelLook = undefined;
-          const isWhole = this.#topology.masters.every((name) => this.#shards.get(name)?.link.client !== undefined);
-          if (isWhole) this.#looks = 0;
+          if (this.#isWhole()) this.#looks = 0;
           else this.#lookSoon();
         });
     });
+  }
+
+  #isWhole(): boolean {
+    return this.#topology.masters.every((name) => this.#shards.get(name)?.link.client !== undefined);
   }
 
   #tell(what: (events: WireEvents) => void): void {

@@ -39,7 +39,7 @@ export function createNodeClient(options: ResolvedRedisOptions, settings: NodeCl
     },
     listen: (events) => {
       gate.onChange((isOpen) => events.change(isOpen));
-      listen(client, events, settings.reconnects);
+      listen(client, events, { gate, reconnects: settings.reconnects });
     },
     send,
     sendAsking: async (command) => {
@@ -73,14 +73,19 @@ export function addressName({ host, port }: RedisNodeAddress): string {
   return `${host}:${port}`;
 }
 
-function listen(client: Client, events: WireEvents, reconnects: boolean): void {
+function listen(client: Client, events: WireEvents, how: { gate: ReadyGate; reconnects: boolean }): void {
   const endIfOver = (): void => {
     if (!client.isOpen) events.end();
   };
-  client.on('end', () => events.end());
+  client.on('end', () => {
+    how.gate.close();
+    events.end();
+  });
   client.on('error', (error: Error) => {
+    // First why, then that.
     events.error(error);
-    if (!reconnects) endIfOver();
+    if (!client.isReady) how.gate.close();
+    if (!how.reconnects) endIfOver();
   });
   client.on('sharded-channel-moved', (channel: string) => events.lost(channel));
 }

@@ -3,7 +3,7 @@ import type { Cancel, Clock } from '../core/clock.js';
 /** The few things of a node-redis client that say how it is. */
 interface Connected {
   readonly isReady: boolean;
-  on(event: 'ready' | 'end' | 'error', listener: () => void): unknown;
+  on(event: 'ready', listener: () => void): unknown;
   sendCommand(args: string[]): Promise<unknown>;
 }
 
@@ -24,8 +24,6 @@ export class ReadyGate {
     this.#client = client;
     this.#clock = clock;
     client.on('ready', () => this.#knock());
-    client.on('end', () => this.#set(false));
-    client.on('error', () => client.isReady || this.#set(false));
   }
 
   get isOpen(): boolean {
@@ -34,6 +32,11 @@ export class ReadyGate {
 
   onChange(listener: (isOpen: boolean) => void): void {
     this.#listeners.add(listener);
+  }
+
+  /** The connection broke, or ended. */
+  close(): void {
+    this.#set(false);
   }
 
   /** Resolves when it is open; rejects when the client ends before. */

@@ -64,7 +64,12 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
       create: () => this.clients.create('commands'),
       follow: (onMoved) => this.clients.watch(onMoved),
       watch: true,
-      on: { up: (client) => this.#up(client), down: () => this.#down(), error: (error) => this.#failed(error) },
+      on: {
+        up: (client) => this.#up(client),
+        down: () => this.#down(),
+        whole: () => this.#tellUp(),
+        error: (error) => this.#failed(error),
+      },
     });
   }
 
@@ -165,8 +170,7 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
 
   #up(client: WireClient): void {
     this.#isUp = true;
-    if (this.#wasToldDown) this.logger.log(`Redis is back at ${this.address}`);
-    this.#wasToldDown = false;
+    this.#tellUp();
     this.#pending.use(client);
     this.#onFirst?.();
     for (const listener of this.#listeners) listener(true);
@@ -188,6 +192,11 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
     this.metrics.dropped('redis-error');
     this.#tellDown(error);
     this.#onFirst?.(error);
+  }
+
+  #tellUp(): void {
+    if (this.#wasToldDown) this.logger.log(`Redis is back at ${this.address}`);
+    this.#wasToldDown = false;
   }
 
   #tellDown(error?: Error): void {

@@ -38,6 +38,7 @@ export class RedisLink<Client extends WireClient = WireClient> {
     const isOurs = (): boolean => this.#client === client;
     client.listen({
       change: (isReady) => isOurs() && this.#setUp(isReady),
+      whole: () => isOurs() && this.#settings.on.whole?.(),
       error: (error) => isOurs() && this.#settings.on.error(error),
       end: () => isOurs() && this.replace(),
       lost: (channel) => isOurs() && this.#settings.on.lost?.(channel),
@@ -139,5 +140,6 @@ export interface LinkListeners<Client> {
   /** Also for every failed attempt to connect. */
   error(error: Error): void;
   /** See `WireEvents`. */
+  whole?(): void;
   lost?(channel: string): void;
 }

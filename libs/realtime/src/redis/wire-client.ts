@@ -49,6 +49,8 @@ export interface WireShard {
 
 export interface WireEvents {
   change(isReady: boolean): void;
+  /** Every shard is connected, after some were not. */
+  whole?(): void;
   /** Also for every failed attempt to connect. */
   error(error: Error): void;
   /** It will not be ready again by itself. */

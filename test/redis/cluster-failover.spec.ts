@@ -1,0 +1,133 @@
+import { RedisConnection, type RedisOptions } from '../support/engines.js';
+import { eventually } from '../support/eventually.js';
+import { startRedisCluster, type TestRedisCluster } from '../support/redis-cluster.js';
+import { startRedis, type TestRedis } from '../support/redis.js';
+import { TIMES, delivers, startBusNode, watchUnhandled, type BusNode } from './bus-nodes.js';
+
+watchUnhandled();
+
+const quiet = { log: () => undefined, warn: () => undefined, error: () => undefined };
+
+const optionsOf = (cluster: TestRedisCluster): RedisOptions => ({ cluster: { nodes: cluster.nodes } });
+
+/** A key on each master, in the order of `masters`. */
+async function keysOf(cluster: TestRedisCluster): Promise<string[]> {
+  return Promise.all(
+    cluster.masters.map(async (master) => {
+      for (let nth = 0; ; nth += 1) if ((await cluster.ownerOf(`key${nth}`)) === master) return `key${nth}`;
+    }),
+  );
+}
+
+/** On which masters anybody subscribes to plain channels. */
+async function subscribedOn(cluster: TestRedisCluster): Promise<TestRedis[]> {
+  const on: TestRedis[] = [];
+  for (const master of cluster.masters) {
+    const client = await master.client();
+    const channels = await client.sendCommand<string[]>(['PUBSUB', 'CHANNELS', 'rt:probe:*']);
+    if (channels.length > 0) on.push(master);
+  }
+  return on;
+}
+
+const until = (node: BusNode, state: 'up' | 'down', deadlineMs = 10_000) =>
+  eventually(() => expect(node.bus.state).toBe(state), deadlineMs);
+
+describe.each(['killed', 'hung'] as const)('when a master of a Redis Cluster is %s', (how) => {
+  it('goes on with the other slots, holds commands until a replica is promoted, and hears everybody again', async () => {
+    await using cluster = await startRedisCluster({ masters: 3, replicas: 1, nodeTimeoutMs: 1_000 });
+    await using a = await startBusNode({ ...optionsOf(cluster), commandTimeoutMs: 20_000 });
+    await using b = await startBusNode({ ...optionsOf(cluster), commandTimeoutMs: 20_000 });
+    const [lost = '', other = ''] = await keysOf(cluster);
+    await delivers(a, b, 'before');
+    for (const key of [lost, other]) await a.connection.command('RPUSH', key, '0');
+
+    const [victim] = cluster.masters as [TestRedis];
+    if (how === 'killed') await victim.stop();
+    else victim.pause();
+    await Promise.all([until(a, 'down', 2_000), until(b, 'down', 2_000)]);
+    // Held, if the connection is known to be broken; else sent into the silence, with an end that nobody knows. Never both.
+    const calls = ['1', '2', '3'].map((n) => a.connection.command('RPUSH', lost, n));
+    const ends = (await Promise.allSettled(calls)).map(({ status }) => status);
+    expect(new Set(ends).size).toBe(1);
+    await expect(a.connection.command('RPUSH', lost, 'after')).resolves.toBeGreaterThan(0);
+    await expect(a.connection.command('RPUSH', other, '1')).resolves.toBe(2);
+    const list = (await a.connection.command('LRANGE', lost, '0', '-1')) as string[];
+    expect(list).toEqual(ends[0] === 'fulfilled' ? ['0', '1', '2', '3', 'after'] : ['0', 'after']);
+
+    await Promise.all([until(a, 'up'), until(b, 'up')]);
+    await delivers(a, b, 'after');
+    await delivers(b, a, 'after');
+    if (how === 'hung') victim.resume();
+    await delivers(a, b, 'at last');
+  });
+});
+
+describe('when one master is away and nobody takes over', () => {
+  it('says so, refuses its keys at the deadline as certainly not written, and comes back with it', async () => {
+    await using cluster = await startRedisCluster({
+      masters: 3,
+      nodeTimeoutMs: 60_000,
+      args: ['--cluster-require-full-coverage', 'no'],
+    });
+    const [gone = '', there = ''] = await keysOf(cluster);
+    // Longer than elsewhere: a busy machine must not refuse what is there.
+    await using node = await startBusNode({ ...optionsOf(cluster), commandTimeoutMs: 2_000 });
+    const [victim] = cluster.masters as [TestRedis];
+    await victim.stop();
+    await until(node, 'down', 2_000);
+    await eventually(async () => {
+      const refused = node.connection.command('SET', gone, 'x');
+      await expect(refused).rejects.toMatchObject({ code: 'UNAVAILABLE', maybeWritten: false });
+    });
+    await expect(node.connection.command('SET', there, 'x')).resolves.toBe('OK');
+    // A node that boots now runs degraded, with what there is.
+    const late = new RedisConnection({ ...TIMES, ...optionsOf(cluster), commandTimeoutMs: 5_000 }, { logger: quiet });
+    await late.ready();
+    await expect(late.command('SET', there, 'y')).resolves.toBe('OK');
+    await late.close();
+    await victim.restart();
+    await until(node, 'up');
+    await eventually(() => node.connection.command('SET', gone, 'x'));
+    expect(node.lines.filter((line) => !line.startsWith('no echo'))).toEqual([
+      expect.stringMatching(new RegExp(`Redis is not reachable at cluster at .*127.0.0.1:${victim.port}: .*degraded`)),
+      expect.stringContaining('Redis is back'),
+    ]);
+  });
+});
+
+describe('when the cluster bus carries the messages of one master no more', () => {
+  it('notices by the probe of that master, and listens elsewhere', async () => {
+    await using cluster = await startRedisCluster({ masters: 3 });
+    await using node = await startBusNode(optionsOf(cluster));
+    const [ear] = (await subscribedOn(cluster)) as [TestRedis];
+    const deaf = cluster.masters.find((master) => master !== ear) as TestRedis;
+    const id = await (await ear.client()).sendCommand<string>(['CLUSTER', 'MYID']);
+    // For a minute it has no link to where we listen, as if a firewall stood between them; clients see nothing of it.
+    await (await deaf.client()).sendCommand(['CLUSTER', 'FORGET', id]);
+    const forgotAt = performance.now();
+    await until(node, 'down', 2_000);
+    expect(performance.now() - forgotAt).toBeLessThan(2 * TIMES.probeTimeoutMs + 200);
+    await until(node, 'up');
+    expect(await subscribedOn(cluster)).not.toEqual([ear]);
+    await delivers(node, node, 'again');
+  });
+});
+
+describe('when the address is of another kind than Redis', () => {
+  it('says that a node of a cluster wants redis.cluster, and what is no cluster is not reached as one', async () => {
+    await using cluster = await startRedisCluster({ masters: 3 });
+    const lines: string[] = [];
+    const logger = { ...quiet, warn: (line: string) => void lines.push(line) };
+    const [any] = cluster.masters as [TestRedis];
+    const connection = new RedisConnection({ url: any.url }, { logger });
+    await connection.ready();
+    await eventually(() => expect(lines).toEqual([expect.stringContaining('redis.cluster')]));
+    await connection.close();
+
+    await using single = await startRedis();
+    const nodes = [{ host: '127.0.0.1', port: single.port }];
+    const required = new RedisConnection({ cluster: { nodes }, required: true, connectTimeoutMs: 200 }, { logger });
+    await expect(required.ready()).rejects.toThrow(/cluster/);
+  });
+});

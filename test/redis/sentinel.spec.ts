@@ -1,0 +1,119 @@
+import { RedisConnection, type RedisOptions } from '../support/engines.js';
+import { eventually } from '../support/eventually.js';
+import { startSentinel, type TestSentinels } from '../support/redis-sentinel.js';
+import type { TestRedis } from '../support/redis.js';
+import { TIMES, delivers, startBusNode, watchUnhandled, type BusNode } from './bus-nodes.js';
+
+watchUnhandled();
+
+const quiet = { log: () => undefined, warn: () => undefined, error: () => undefined };
+
+const optionsOf = (world: TestSentinels): RedisOptions => ({ sentinel: world.address });
+
+const until = (node: BusNode, state: 'up' | 'down', deadlineMs = 10_000) =>
+  eventually(() => expect(node.bus.state).toBe(state), deadlineMs);
+
+/** Where our subscriptions are, by the servers' own account. */
+async function subscribedOn(servers: readonly TestRedis[]): Promise<number[]> {
+  const counts = servers.map(async (server) => {
+    const client = await server.client();
+    return (await client.sendCommand<string[]>(['PUBSUB', 'CHANNELS', 'rt:probe:*'])).length;
+  });
+  return Promise.all(counts);
+}
+
+describe.each(['killed', 'hung'] as const)('when the master is %s', (how) => {
+  it('moves publishers and subscribers to the same new master, soon after the sentinels have', async () => {
+    await using world = await startSentinel({ replicas: 2, sentinels: 3 });
+    await using a = await startBusNode(optionsOf(world));
+    await using b = await startBusNode(optionsOf(world));
+    await delivers(a, b, 'before');
+    const received: string[] = [];
+    await b.bus.subscribe('kept', (payload) => received.push(payload));
+    await world.synced();
+
+    const old = await world.master();
+    if (how === 'killed') await old.stop();
+    else old.pause();
+    await Promise.all([until(a, 'down', 2_000), until(b, 'down', 2_000)]);
+    const master = await world.promoted(old);
+    const promotedAt = performance.now();
+    await Promise.all([until(a, 'up'), until(b, 'up')]);
+    // 5 s at a tenth of the probes' defaults, and a busy machine.
+    expect(performance.now() - promotedAt).toBeLessThan(2_000);
+    const others = world.servers.filter((server) => server !== old && server !== master);
+    expect(await subscribedOn([master])).toEqual([2]);
+    expect(await subscribedOn(others)).toEqual(others.map(() => 0));
+    await a.bus.publish('kept', 'after');
+    await eventually(() => expect(received).toEqual(['after']));
+
+    // The old one comes back as a master that nobody follows, until the sentinels have told it.
+    if (how === 'killed') await old.restart();
+    else old.resume();
+    await eventually(async () => {
+      const [role] = await (await old.client()).sendCommand<[string]>(['ROLE']);
+      expect(role).toBe('slave');
+    }, 20_000);
+    await delivers(a, b, 'at last');
+    await delivers(b, a, 'at last');
+    expect(await subscribedOn([old])).toEqual([0]);
+    expect(await subscribedOn([master])).toEqual([2]);
+  });
+});
+
+describe('when the sentinels change the master without a fault', () => {
+  it('follows, and says nothing that frightens', async () => {
+    await using world = await startSentinel({ replicas: 1 });
+    await using a = await startBusNode(optionsOf(world));
+    await a.connection.command('SET', 'k', 'v');
+    await world.failover();
+    await eventually(async () => {
+      await a.connection.command('SET', 'k', 'w');
+      expect(a.bus.state).toBe('up');
+      expect(await subscribedOn([await world.master()])).toEqual([1]);
+    }, 10_000);
+    expect(a.lines.filter((line) => /undefined|Error:/.test(line))).toEqual([]);
+  });
+});
+
+describe('when sentinels are away', () => {
+  it('needs none of them while the master is there, and one of them to find it', async () => {
+    await using world = await startSentinel({ replicas: 1, sentinels: 3 });
+    const [first, second] = world.sentinels;
+    await first?.kill();
+    await second?.kill();
+    await using node = await startBusNode(optionsOf(world));
+    await delivers(node, node, 'one is enough');
+    await world.sentinels[2]?.kill();
+    await delivers(node, node, 'none is needed');
+    const late = new RedisConnection(
+      { ...TIMES, ...optionsOf(world), required: true, connectTimeoutMs: 500 },
+      { logger: quiet },
+    );
+    await expect(late.ready()).rejects.toThrow(/Redis is not reachable at Sentinel main at .*within 500 ms/);
+  });
+});
+
+describe('when the sentinels have a password of their own', () => {
+  it('uses it for them alone, and names no secret when it is wrong', async () => {
+    await using world = await startSentinel({ replicas: 1, sentinels: 1, password: 's3cret' });
+    const sentinel = { ...world.address, password: 's3cret' };
+    await using node = await startBusNode({ sentinel });
+    await delivers(node, node, 'c');
+    const lines: string[] = [];
+    const push = (line: string): void => void lines.push(line);
+    const refused = new RedisConnection(
+      { ...TIMES, sentinel: { ...sentinel, password: 'wr0ng' }, required: true },
+      { logger: { log: push, warn: push, error: push } },
+    );
+    await expect(refused.ready()).rejects.toThrow(/not reachable at Sentinel main/);
+    expect(lines.join()).not.toMatch(/wr0ng|s3cret/);
+  });
+
+  it('says which name the sentinels do not know', async () => {
+    await using world = await startSentinel({ replicas: 1, sentinels: 1 });
+    const sentinel = { ...world.address, name: 'other' };
+    const connection = new RedisConnection({ ...TIMES, sentinel, required: true }, { logger: quiet });
+    await expect(connection.ready()).rejects.toThrow(/no master 'other'|master 'other'/);
+  });
+});
