@@ -66,6 +66,23 @@ describe('when Redis is set up to lose keys', () => {
   });
 });
 
+describe('when Redis still loads its data', () => {
+  it('is not up before it answers: what waits is neither refused nor out of order', async () => {
+    // Slow to load: 0.3 ms for each command; it looks at its clients after each 1 024.
+    const args = ['--key-load-delay', '300'];
+    await using redis = await startRedis({ isPersistent: true, args });
+    await using connection = connect({ url: redis.url, commandTimeoutMs: 20_000, probeTimeoutMs: 20_000 });
+    await Promise.all(Array.from({ length: 8_000 }, (_, n) => connection.command('SET', `k${n}`, 'v')));
+    await redis.stop();
+    await eventually(() => expect(connection.isUp).toBe(false));
+    const numbers = Array.from({ length: 50 }, (_, n) => String(n));
+    const calls = numbers.map((n) => connection.run(push, ['{k}'], [n]));
+    await redis.restart();
+    await Promise.all(calls);
+    await expect(connection.command('LRANGE', '{k}', '0', '-1')).resolves.toEqual(numbers);
+  });
+});
+
 describe('when Redis was demoted to a replica', () => {
   it('refuses writes with UNAVAILABLE and connects anew, until it is a master again', async () => {
     await using redis = await startRedis();
