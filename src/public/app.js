@@ -30,12 +30,15 @@ function signIn(user, chatId) {
     },
     // What is typed offline survives a reload, and is only ever sent as the one who typed it.
     principal: user,
+    // Who waves while the connection is away is seen when it is back.
+    userRoom: true,
     outbox: { store: storedOutbox({ key: `demo:${user}:${chatId}` }) },
   });
   session = { user, chatId, client, room: client.room(`chat/${chatId}`), token: () => token };
   listen(session);
   view.showChat(chatId);
-  session.room.join().catch((error) => {
+  // An empty page shows what the room has kept; later only what it missed comes.
+  session.room.join({ since: 'retention' }).catch((error) => {
     if (session?.client === client && error.code !== 'CLOSED') signOut(error.message);
   });
 }
@@ -49,6 +52,7 @@ function listen({ user, client, room, token }) {
   });
   client.on('notification', ({ text }) => view.addNote(text));
   room.on('message', (message) => view.addMessage({ ...message, isMine: message.from === user }));
+  room.onGap(() => view.addGap());
   room.on('announcement', ({ from, text }) => view.addNote(`${from} announces: ${text}`));
   room.on('typing', ({ from }) => view.showTyping(from, TYPING_SHOWN_MS));
   room.onChange(({ phase, error }) => {

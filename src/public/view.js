@@ -30,6 +30,11 @@ export function addNote(text) {
   addLine(element('p', 'note', text));
 }
 
+/** Where messages may be missing that nobody can bring any more. */
+export function addGap() {
+  addLine(element('p', 'note gap', 'Some messages may be missing here'));
+}
+
 export function addMessage({ from, text, at, node: via, isMine }) {
   const time = new Date(at).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
   const by = element('span', 'by', element('strong', '', isMine ? 'You' : from), ` ${time} · via ${via}`);

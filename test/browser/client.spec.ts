@@ -3,7 +3,7 @@ import type { Browser } from 'playwright-core';
 import { eventually } from '../support/eventually.js';
 import { DemoProcess } from './demo-process.js';
 import { HiddenTab } from './hidden-tab.js';
-import { COMES_BACK_WITHIN_MS, DemoWindow, launchBrowser, type Look } from './window.js';
+import { COMES_BACK_WITHIN_MS, DemoWindow, GAP, launchBrowser, type Look } from './window.js';
 
 const LOOK: Look = { width: 1280, height: 800, scheme: 'light' };
 const TEST_MS = 120_000;
@@ -121,6 +121,54 @@ describe('when a page is left with messages that wait', () => {
   );
 });
 
+describe('when a page was away while others talked', () => {
+  it(
+    'shows after a reload what the room has kept, and after a tunnel what it missed, once and in order',
+    async () => {
+      const [ada, bob] = await adaAndBob();
+      await bob.say('one');
+      await ada.hasMessages(['one']);
+      await ada.page.goto('about:blank');
+      await sayAll(bob, ['two', 'three']);
+      await bob.hasMessages(['one', 'two', 'three']);
+      await ada.page.goBack();
+      await ada.hasMessages(['one', 'two', 'three']);
+      await ada.page.getByRole('button', { name: 'Go offline' }).click();
+      await ada.sees('Offline');
+      await sayAll(bob, ['four', 'five']);
+      await bob.page.getByRole('button', { name: 'Wave at Ada' }).click();
+      await bob.sees('You waved at Ada');
+      await bob.hasMessages(['one', 'two', 'three', 'four', 'five']);
+      await ada.page.getByRole('button', { name: 'Go online' }).click();
+      await ada.sees('Bob waves at you', COMES_BACK_WITHIN_MS);
+      await bob.say('six');
+      await ada.hasMessages(['one', 'two', 'three', 'four', 'five', 'six']);
+      expect((await ada.lines()).filter((line) => line === 'Bob waves at you')).toHaveLength(1);
+    },
+    TEST_MS,
+  );
+
+  it(
+    'shows where messages may be missing, when the server has forgotten them',
+    async () => {
+      const [ada, bob] = await adaAndBob();
+      await bob.say('before');
+      await ada.hasMessages(['before']);
+      await demo.stop();
+      await ada.sees('Reconnecting');
+      await demo.start();
+      await Promise.all([ada, bob].map((window) => window.isBackAfterRestart()));
+      await bob.say('after');
+      await ada.hasMessages(['before', 'after']);
+      const told = (await ada.lines()).filter((line) => [GAP, 'before', 'after'].includes(line));
+      expect(told).toEqual(['before', GAP, 'after']);
+      await ada.screenshot('gap');
+      expect(await ada.barriers()).toEqual([]);
+    },
+    TEST_MS,
+  );
+});
+
 describe('when a tab is out of sight, and its timers run once in a minute', () => {
   const STATE = `document.querySelector('#state').dataset.state`;
   const TICK = `globalThis.ticks = []; setInterval(() => ticks.push(Date.now()), 200); 0`;
@@ -144,7 +192,7 @@ describe('when a tab is out of sight, and its timers run once in a minute', () =
       await demo.stop();
       await isState('waiting', 10_000);
       await demo.start();
-      await bob.sees('Connected', COMES_BACK_WITHIN_MS);
+      await bob.isBackAfterRestart();
       await ada.show();
       await isState('connected', 5_000);
       await ada.read(`document.querySelector('#text').value = 'back'; composer.requestSubmit(); 0`);
@@ -176,7 +224,7 @@ describe('when a tab is hidden for long', () => {
       await demo.stop();
       await ada.sees('Reconnecting');
       await demo.start();
-      await bob.sees('Connected', COMES_BACK_WITHIN_MS);
+      await bob.isBackAfterRestart();
       await look(ada);
       await ada.sees('Connected');
       await ada.say('back');
@@ -246,7 +294,7 @@ describe('when the server restarts while somebody types', () => {
       await ada.screenshot('queued');
       expect(await ada.barriers()).toEqual([]);
       await demo.start();
-      await Promise.all([ada, bob].map((window) => window.sees('Connected', COMES_BACK_WITHIN_MS)));
+      await Promise.all([ada, bob].map((window) => window.isBackAfterRestart()));
       await ada.hasMessages(['before', ...typed], COMES_BACK_WITHIN_MS);
       await ada.say('after');
       await ada.hasMessages(['before', ...typed, 'after']);

@@ -1,6 +1,6 @@
 import type { Browser } from 'playwright-core';
 import { DemoProcess } from './demo-process.js';
-import { COMES_BACK_WITHIN_MS, DemoWindow, launchBrowser, type Look } from './window.js';
+import { DemoWindow, launchBrowser, type Look } from './window.js';
 
 const LOOKS: Look[] = [
   { width: 1280, height: 800, scheme: 'light' },
@@ -73,7 +73,7 @@ describe.each(LOOKS)('when two windows of $width pixels are open in $scheme', (l
     expect(await ada.barriers()).toEqual([]);
 
     await demo.start();
-    await Promise.all([ada.sees('Connected', COMES_BACK_WITHIN_MS), bob.sees('Connected', COMES_BACK_WITHIN_MS)]);
+    await Promise.all([ada.isBackAfterRestart(), bob.isBackAfterRestart()]);
     await Promise.all([ada.seesPeople(['Ada', 'Bob']), bob.seesPeople(['Ada', 'Bob'])]);
     await bob.say('We are back.');
     await ada.sees('We are back.');

@@ -10,6 +10,9 @@ const FLAGS =
 /** A reconnect waits up to 20 s, by design. */
 export const COMES_BACK_WITHIN_MS = 40_000;
 
+/** What the page says where messages may be missing. */
+export const GAP = 'Some messages may be missing here';
+
 export interface Look {
   readonly width: number;
   readonly height: number;
@@ -64,6 +67,12 @@ export class DemoWindow {
     await this.page.getByText(text, { exact: true }).last().waitFor({ timeout: withinMs });
   }
 
+  /** Connected to a server that began anew, and in its room again: it says that it cannot know what was missed. */
+  async isBackAfterRestart(): Promise<void> {
+    await this.sees('Connected', COMES_BACK_WITHIN_MS);
+    await this.sees(GAP);
+  }
+
   /** The list of people, exactly. */
   async seesPeople(names: readonly string[], withinMs = 10_000): Promise<void> {
     const wanted = [...names].sort().join();
@@ -80,6 +89,11 @@ export class DemoWindow {
   /** Exactly these messages, from whomever, in this order: none twice. */
   async hasMessages(texts: readonly string[], withinMs = 10_000): Promise<void> {
     await this.#lists('#log > .message .body', texts, withinMs);
+  }
+
+  /** All lines of the log, notes and gaps included. */
+  lines(): Promise<string[]> {
+    return this.page.locator('#log > .message .body, #log > .note').allTextContents();
   }
 
   /** Exactly these wait to be sent. */
