@@ -64,7 +64,7 @@ function listen({ user, client, room, token }) {
     view.showPeople(users, presence.count, user, (id) => wave(id, user, token()));
     for (const { id } of isFirst ? [] : joined) if (id !== user) view.addNote(`${id} joined`);
     isFirst = false;
-    for (const id of left) view.addNote(`${id} left`);
+    for (const id of left) if (id !== user) view.addNote(`${id} left`);
   });
 }
 

@@ -6,7 +6,7 @@ jest.setTimeout(120_000);
 
 const PRELUDE = `
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
-import { createRealtimeClient, presenceOf } from 'nestjs-realtime-client';
+import { createRealtimeClient, presenceOf, storedPositions } from 'nestjs-realtime-client';
 import type { RequestAnswer, RequestData } from 'nestjs-realtime-client';
 interface Chat {
   events: { notification: { text: string } };
@@ -32,6 +32,13 @@ const RIGHT: Record<string, string> = {
   'an event of a room that names none': `client.room('lobby').on('notification', ({ text }) => text.trim());`,
   'a publication': `const answer = await client.room('chat/42').publish('message', { from: 'ada' }); answer.id.trim();`,
   presence: `presenceOf(client.room('chat/42')).on('join', ({ id: user }) => user.trim());`,
+  'the history of a room': `
+const { publications, position, hasMore } = await client.room('chat/42').history({ limit: 10 });
+for (const { event, data, offset } of publications) if (event === 'message') data.from.trim().at(offset);
+if (hasMore) await client.room('chat/42').history({ before: { ...position, offset: 1 } });`,
+  'a gap': `client.room('chat/42').onGap(({ position, code }) => [position?.offset, code.trim()]);`,
+  'a join from the beginning': `await client.room('chat/42').join({ since: 'retention' });`,
+  'where positions and the own room are asked for': `createRealtimeClient<Chat>('http://localhost', { getToken: () => 'token', positions: storedPositions(), userRoom: { since: 'retention' } });`,
   'a client without a contract': `anything.on('x', (data: unknown) => data); anything.room('any').on('y', () => 1); const a: unknown = await anything.request('z', 1); void a;`,
   'a gateway of the same contract': `
 @WebSocketGateway()
@@ -55,6 +62,8 @@ const WRONG: Record<string, string> = {
   'a field that a state has not': `(await client.room('chat/42').join()).title;`,
   'an unknown event of a room': `client.room('chat/42').on('notification', () => undefined);`,
   'a publication with the wrong payload': `await client.room('chat/42').publish('message', { form: 'ada' });`,
+  'a field that a publication of the history has not': `(await client.room('chat/42').history()).publications[0]?.data.form;`,
+  'a join from somewhere': `await client.room('chat/42').join({ since: 'yesterday' });`,
   'a gateway that answers something else': `
 export class ChatGateway {
   send(_: RequestData<Chat, 'message.send'>): RequestAnswer<Chat, 'message.send'> {

@@ -134,8 +134,8 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
   }
 
   /**
-   * What the room has kept, oldest first; it has to be joined. To page back: `before: room.position`, then `before` the
-   * oldest publication of the reply.
+   * What the room has kept, oldest first; it has to be joined. To page back, as long as the reply `hasMore`: `before` with the
+   * epoch of its `position` and the offset of its oldest publication.
    * @throws RealtimeClientError `NOT_FOUND` for a position that is not kept any more, `BAD_REQUEST` where nothing is kept,
    * `UNAVAILABLE` without a connection: it does not wait for one.
    */
