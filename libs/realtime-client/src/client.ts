@@ -155,10 +155,11 @@ export class RealtimeClient<Contract = unknown> {
     if (room.phase === 'left') room.join({ ...(this.#options.userRoom as JoinOptions) }).catch(() => undefined);
   }
 
-  #send({ id, event, data, attempt, isRemembered }: OutboxEntry): void {
+  #send({ id, event, data, attempt, isRemembered, lane }: OutboxEntry): void {
     const ack = (answer: unknown): void => {
-      if (isErrorAck(answer)) this.outbox.dispatch({ type: 'answered', id, error: answer.error });
-      else this.outbox.dispatch({ type: 'answered', id, answer });
+      const isEarly = this.#rooms.find(lane)?.phase === 'joining';
+      const outcome = isErrorAck(answer) ? answer : { answer };
+      this.outbox.dispatch({ type: 'answered', id, isEarly, ...outcome });
     };
     const { socket } = this.#connection;
     if (isRemembered) socket.emit(event, data, { $rt: { id, attempt } }, ack);

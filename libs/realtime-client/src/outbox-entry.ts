@@ -54,7 +54,8 @@ export type OutboxEvent =
   | { type: 'lost' }
   /** Closed or failed: nothing will be sent any more. */
   | { type: 'ended'; error: ErrorLike }
-  | { type: 'answered'; id: string; error?: ErrorLike; answer?: unknown }
+  /** `isEarly`: its lane is a room that is being joined again, so that `FORBIDDEN` may pass. */
+  | { type: 'answered'; id: string; error?: ErrorLike; answer?: unknown; isEarly?: boolean }
   | { type: 'aborted'; id: string }
   /** A message went out beside the outbox. */
   | { type: 'spent' }

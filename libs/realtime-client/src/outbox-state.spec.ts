@@ -133,11 +133,44 @@ describe('when the server says that it was too fast', () => {
   it('waits as long as the server says, and holds back the lane', () => {
     const { log, wakeAt } = run(opened, add('a'), add('b'), answered);
     expect([log, wakeAt]).toEqual([['a#1'], 500]);
-    expect(run(opened, add('a'), answered, [500, { type: 'tick' }]).log).toEqual(['a#1', 'a#2']);
+    expect(run(opened, add('a'), answered, [500, { type: 'tick' }]).log).toEqual(['a#1', 'a#1']);
+  });
+
+  it('counts the window from the first try of which nobody knows what became', () => {
+    const lost = [
+      opened,
+      add('a', { isIdempotent: true, deadlineAt: 1e9 }),
+      { type: 'lost' } as const,
+      opened,
+    ] as const;
+    const late = run(...lost, answered, { type: 'lost' }, [240_001, opened]);
+    expect(late.log).toEqual(['a#1', 'a#2', 'a: UNKNOWN']);
+    const refused = run(opened, add('a', { isIdempotent: true, deadlineAt: 1e9 }), answered, { type: 'lost' }, [
+      240_001,
+      opened,
+    ]);
+    expect(refused.log).toEqual(['a#1', 'a#1']);
   });
 
   it('tells the caller who did not want to wait', () => {
     expect(run(opened, add('a', { offline: 'reject' }), answered).log).toEqual(['a#1', 'a: RATE_LIMITED']);
+  });
+});
+
+describe('when a room that is being joined again refuses', () => {
+  const error = { code: 'FORBIDDEN', message: '', retryable: false };
+
+  it('tries again a little later, and goes by the answer once the room has given its own', () => {
+    const early: OutboxEvent = { type: 'answered', id: 'a', error, isEarly: true };
+    const { log, wakeAt } = run(opened, add('a'), early);
+    expect([log, wakeAt]).toEqual([['a#1'], 500]);
+    const again = run(opened, add('a'), early, [500, { type: 'tick' }], { type: 'answered', id: 'a', error });
+    expect(again.log).toEqual(['a#1', 'a#1', 'a: FORBIDDEN']);
+  });
+
+  it('believes a refusal of anything else', () => {
+    const other: OutboxEvent = { type: 'answered', id: 'a', error: { ...error, code: 'CONFLICT' }, isEarly: true };
+    expect(run(opened, add('a'), other).log).toEqual(['a#1', 'a: CONFLICT']);
   });
 });
 

@@ -20,6 +20,8 @@ const RESEND_WITHIN_MS = 240_000;
 const RESEND_SHARE = 0.8;
 /** Requests in flight at once: one of each lane. */
 const MAX_IN_FLIGHT = 32;
+/** Until a publication is tried again whose room is being joined. */
+const EARLY_PAUSE_MS = 500;
 /** What sits around the payload on the wire: packet type, namespace, event name, id of the request. */
 const FRAME_BYTES = 512;
 
@@ -120,11 +122,13 @@ class Step {
     });
   }
 
-  #answered(entry: OutboxEntry, { error, answer }: Extract<OutboxEvent, { type: 'answered' }>): Verdict {
-    const waitMs = error?.code === 'RATE_LIMITED' ? serverDelayMs(error.retryAfterMs) : undefined;
+  #answered(entry: OutboxEntry, { error, answer, isEarly }: Extract<OutboxEvent, { type: 'answered' }>): Verdict {
     // Refused before it happened, and we know when to ask again: what waits in a queue goes on waiting.
-    if (waitMs !== undefined && entry.offline === 'queue' && this.#now + waitMs < entry.deadlineAt)
-      return { isInFlight: false, notBefore: this.#now + Math.max(waitMs, MIN_PAUSE_MS) };
+    const advice: Record<string, unknown> = { RATE_LIMITED: error?.retryAfterMs, FORBIDDEN: isEarly && EARLY_PAUSE_MS };
+    const notBefore = this.#now + Math.max(serverDelayMs(advice[error?.code ?? '']) ?? Infinity, MIN_PAUSE_MS);
+    // This try does not count. What became of an earlier one nobody knows, and the time to ask for it goes on.
+    if (entry.offline === 'queue' && notBefore < entry.deadlineAt)
+      return { isInFlight: false, notBefore, attempt: entry.attempt - 1 };
     return error ? { error } : { answer };
   }
 
@@ -141,9 +145,8 @@ class Step {
   }
 
   /** Infinity for what was never sent, and while an answer may still come. */
-  #resendUntil({ attempt, isIdempotent, isInFlight, firstSentAt = 0, notBefore }: OutboxEntry): number {
-    // Refused and asked to come back: it did not happen, so no memory of the server is needed.
-    if (attempt === 0 || isInFlight || notBefore !== undefined) return Infinity;
+  #resendUntil({ attempt, isIdempotent, isInFlight, firstSentAt = 0 }: OutboxEntry): number {
+    if (attempt === 0 || isInFlight) return Infinity;
     const { link } = this.#state;
     const windowMs = link ? link.requestWindowMs * RESEND_SHARE : RESEND_WITHIN_MS;
     // A clock that was set back says nothing about how long ago that was.
@@ -175,14 +178,11 @@ class Step {
   }
 
   #transmit(entry: OutboxEntry, isServerRemembering: boolean): OutboxEntry {
-    const { notBefore } = entry;
     const sent: OutboxEntry = {
       ...entry,
-      notBefore: undefined,
       isInFlight: true,
       attempt: entry.attempt + 1,
-      // After a refusal its history begins anew.
-      firstSentAt: notBefore === undefined ? (entry.firstSentAt ?? this.#now) : this.#now,
+      firstSentAt: (entry.attempt && entry.firstSentAt) || this.#now,
       isRemembered: entry.isIdempotent && isServerRemembering,
     };
     this.#effects.push({ type: 'send', entry: sent });

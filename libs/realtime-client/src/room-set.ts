@@ -31,8 +31,8 @@ export class RoomSet {
     return room;
   }
 
-  find(name: string): RealtimeRoom | undefined {
-    return this.#rooms.get(name);
+  find(name: string | undefined): RealtimeRoom | undefined {
+    return this.#rooms.get(name as string);
   }
 
   #join(name: string): void {
