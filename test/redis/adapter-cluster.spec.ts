@@ -15,8 +15,10 @@ describe.each(['pubsub', 'sharded'] as const)('the Socket.IO adapter in %s mode'
       await using b = await startAdapterNode(options, mode);
       await untilConnected(a, b);
       await hearsAll(a, b);
-      b.io.to('room').emit('news', Buffer.from('bytes'));
-      await eventually(() => expect(a.received).toContainEqual(Buffer.from('bytes')));
+      await eventually(() => {
+        b.io.to('room').emit('news', Buffer.from('bytes'));
+        return eventually(() => expect(a.received).toContainEqual(Buffer.from('bytes')), 500);
+      });
       await expect(a.io.fetchSockets()).resolves.toHaveLength(2);
 
       for (const channel of ['socket.io#/#room#', 'socket.io#/#', 'socket.io#/#room#']) {
@@ -24,11 +26,11 @@ describe.each(['pubsub', 'sharded'] as const)('the Socket.IO adapter in %s mode'
         const to = cluster.masters.find((master) => master !== from) as TestRedis;
         await cluster.migrateSlot(slot, from, to);
         // Emits are at most once; what must not happen is that they stay away. Stock: none of 20, for good.
-        await eventually(() => hearsAll(a, b), 10_000);
-        await eventually(() => hearsAll(b, a), 10_000);
+        await eventually(() => hearsAll(a, b), 20_000);
+        await eventually(() => hearsAll(b, a), 20_000);
       }
       await expect(b.io.fetchSockets()).resolves.toHaveLength(2);
-    });
+    }, 150_000);
 
     it('hears again when a replica has taken over from a killed master', async () => {
       await using cluster = await startRedisCluster({ masters: 3, replicas: 1, nodeTimeoutMs: 1_000 });
@@ -41,9 +43,9 @@ describe.each(['pubsub', 'sharded'] as const)('the Socket.IO adapter in %s mode'
       a.received.length = 0;
       a.io.to('room').emit('news', 'local');
       await eventually(() => expect(a.received).toEqual(['local']), 1_000);
-      await untilConnected(a, b, 20_000);
+      await untilConnected(a, b, 40_000);
       await hearsAll(b, a);
       await eventually(() => expect(a.io.fetchSockets()).resolves.toHaveLength(2), 10_000);
-    });
+    }, 90_000);
   });
 });

@@ -45,14 +45,14 @@ export async function startAdapterNode(redis: RedisOptions, mode: 'pubsub' | 'sh
 }
 
 /** Subscriptions of the adapter are not announced: the nodes are connected when both hear each other. */
-export async function untilConnected(a: AdapterNode, b: AdapterNode, deadlineMs = 5_000): Promise<void> {
+export async function untilConnected(a: AdapterNode, b: AdapterNode, deadlineMs = 15_000): Promise<void> {
   await eventually(() => {
     a.io.to('room').emit('news', 'hello');
     b.io.to('room').emit('news', 'hello');
     expect(a.received.length).toBeGreaterThan(0);
-    return pairHears(a, b, 100);
+    return pairHears(a, b, 500);
   }, deadlineMs);
-  await eventually(() => pairHears(b, a, 100), deadlineMs);
+  await eventually(() => pairHears(b, a, 500), deadlineMs);
   for (const node of [a, b]) node.received.length = 0;
 }
 
@@ -66,5 +66,5 @@ export async function pairHears(from: AdapterNode, to: AdapterNode, deadlineMs =
 export async function hearsAll(from: AdapterNode, to: AdapterNode): Promise<void> {
   const sent = Array.from({ length: 20 }, () => `${Math.random()}`);
   for (const value of sent) from.io.to('room').emit('news', value);
-  await eventually(() => expect(to.received).toEqual(expect.arrayContaining(sent)), 1_000);
+  await eventually(() => expect(to.received).toEqual(expect.arrayContaining(sent)));
 }
