@@ -17,9 +17,9 @@ import {
   type RealtimeRoom,
   type RoomGap,
 } from 'nestjs-realtime-client';
+import { bootPair, type AppPair } from '../support/app-pair.js';
 import { bootApp, type TestApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
-import { startRedis, type TestRedis } from '../support/redis.js';
 import { hammerOn } from '../support/room-log.js';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 import { mintToken } from '../support/tokens.js';
@@ -82,26 +82,21 @@ class MemoryStorage implements OutboxStorage {
 }
 
 describe.each(['memory', 'redis'] as const)('when a client comes back to a room with history (%s)', (engine) => {
-  let redis: TestRedis | undefined;
-  let nodes: TestApp[];
+  let pair: AppPair;
   let proxy: TcpProxy;
 
   beforeAll(async () => {
-    redis = engine === 'redis' ? await startRedis() : undefined;
-    const realtime = redis ? { redis: { url: redis.url, keyPrefix: `${randomBytes(6).toString('hex')}:` } } : {};
-    nodes = [await bootApp({ providers, realtime })];
-    if (redis) nodes.push(await bootApp({ providers, realtime }));
+    pair = await bootPair(engine, { providers });
     proxy = await startTcpProxy({ port: portOf(near()) });
   }, 30_000);
 
   afterAll(async () => {
     await proxy?.[Symbol.asyncDispose]();
-    for (const node of nodes ?? []) await node[Symbol.asyncDispose]();
-    await redis?.[Symbol.asyncDispose]();
+    await pair?.[Symbol.asyncDispose]();
   });
 
-  const near = (): TestApp => nodes[0] as TestApp;
-  const far = (): TestApp => nodes.at(-1) as TestApp;
+  const near = (): TestApp => pair.first;
+  const far = (): TestApp => pair.last;
   const url = (): string => `http://127.0.0.1:${proxy.port}`;
 
   /** Without the wait that a crowd needs. */

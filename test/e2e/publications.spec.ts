@@ -3,10 +3,9 @@ import { ConnectedSocket, SubscribeMessage, WebSocketGateway } from '@nestjs/web
 import type { Position } from 'nestjs-realtime-protocol';
 import type { Socket } from 'socket.io';
 import { RealtimeService, RoomManager, RoomPolicy, type CanJoin, type CanPublish } from 'nestjs-realtime';
-import { bootApp, type TestApp } from '../support/app.js';
+import { bootPair, type AppPair } from '../support/app-pair.js';
 import { eventually } from '../support/eventually.js';
 import { connectedClient, type StockClient } from '../support/inbox.js';
-import { startRedis, type TestRedis } from '../support/redis.js';
 import { mintToken } from '../support/tokens.js';
 
 @RoomPolicy('log/:id', { history: { size: 20, ttlMs: 60_000 } })
@@ -48,35 +47,29 @@ const refused = (code: string) => ({ error: expect.objectContaining({ code }) })
 const rejected = (code: string) => expect.objectContaining({ code });
 
 describe.each(['memory', 'redis', 'redis, sharded'] as const)('publications over %s', (engine) => {
-  let redis: TestRedis | undefined;
-  let nodes: TestApp[];
+  let pair: AppPair;
   let rooms: RoomManager;
   let room: string;
   const errors: string[] = [];
 
   beforeAll(async () => {
-    redis = engine === 'memory' ? undefined : await startRedis();
-    const mode = engine === 'redis, sharded' ? ('sharded' as const) : ('pubsub' as const);
     const onError = (error: unknown): void => void errors.push((error as Error).message);
-    const realtime = redis
-      ? { onError, redis: { url: redis.url, keyPrefix: `${randomBytes(6).toString('hex')}:`, adapter: { mode } } }
-      : { onError };
-    nodes = [await bootApp({ providers, realtime })];
-    if (redis) nodes.push(await bootApp({ providers, realtime }));
-    rooms = (nodes[0] as TestApp).app.get(RoomManager);
+    const adapter = { mode: engine === 'redis, sharded' ? ('sharded' as const) : ('pubsub' as const) };
+    pair = await bootPair(engine === 'memory' ? 'memory' : 'redis', {
+      providers,
+      realtime: engine === 'memory' ? { onError } : { onError, redis: { adapter } },
+    });
+    rooms = pair.first.app.get(RoomManager);
   });
 
-  afterAll(async () => {
-    for (const node of nodes) await node[Symbol.asyncDispose]();
-    await redis?.[Symbol.asyncDispose]();
-  });
+  afterAll(() => pair[Symbol.asyncDispose]());
 
   beforeEach(() => {
     room = `log/${randomBytes(4).toString('hex')}`;
     Gateway.outgoing.length = 0;
   });
 
-  async function member(user: string, { namespace = '', node = nodes[nodes.length - 1]!, joins = [room] } = {}) {
+  async function member(user: string, { namespace = '', node = pair.last, joins = [room] } = {}) {
     const client = await connectedClient(`${node.url}/${namespace}`, { auth: { token: mintToken(user) } });
     for (const one of joins) await client.ask('realtime:join', { room: one });
     return client;
@@ -87,7 +80,7 @@ describe.each(['memory', 'redis', 'redis, sharded'] as const)('publications over
 
   it('tells data and meta in every namespace, with the place in the log', async () => {
     await using ada = await member('ada');
-    await using bob = await member('bob', { namespace: 'chat', node: nodes[0] as TestApp });
+    await using bob = await member('bob', { namespace: 'chat', node: pair.first });
     const reply = await rooms.publish(room, 'news', { text: 'ü\u2028', n: [1.5, null] });
     expect(reply).toEqual({ id: expect.any(String), offset: 1, epoch: expect.any(String) });
     const expected = [
@@ -124,7 +117,7 @@ describe.each(['memory', 'redis', 'redis, sharded'] as const)('publications over
     expect(await ada.ask('realtime:history', { room, limit: 5 })).toEqual({ publications: [publication], position });
     rooms.emit(room, 'look', Buffer.from('x'));
     expect(await told(bob, 'look')).toEqual([Buffer.from('x'), { room }]);
-    await (nodes[0] as TestApp).app.get(RealtimeService).toUser('ada').publish('file', data);
+    await pair.first.app.get(RealtimeService).toUser('ada').publish('file', data);
     expect((await told(ada, 'file'))[0]).toEqual(heard);
   });
 
@@ -144,9 +137,9 @@ describe.each(['memory', 'redis', 'redis, sharded'] as const)('publications over
 
   it("is for a user's own room, too, which is one for all namespaces", async () => {
     await using ada = await member('ada', { joins: [] });
-    await using tab = await member('ada', { joins: [], namespace: 'chat', node: nodes[0] as TestApp });
+    await using tab = await member('ada', { joins: [], namespace: 'chat', node: pair.first });
     await ada.ask('watch');
-    const user = (nodes[0] as TestApp).app.get(RealtimeService).toUser('ada');
+    const user = pair.first.app.get(RealtimeService).toUser('ada');
     const reply = await user.publish('note', { n: 1 }, { exclude: tab.socket.id as string });
     expect(reply).toEqual({ id: expect.any(String), offset: expect.any(Number), epoch: expect.any(String) });
     const args = [{ n: 1 }, { room: 'user/ada', ...reply }];
@@ -232,7 +225,7 @@ describe.each(['memory', 'redis', 'redis, sharded'] as const)('publications over
   });
 
   it('keeps the order of calls, and one place for one id, from whichever node', async () => {
-    const others = (nodes.at(-1) as TestApp).app.get(RoomManager);
+    const others = pair.last.app.get(RoomManager);
     const replies = await Promise.all(Array.from({ length: 10 }, (_, index) => rooms.publish(room, 'n', index)));
     expect(replies.map(({ offset }) => offset)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     const [here, there] = await Promise.all([rooms, others].map((one) => one.publish(room, 'once', 1, { id: 'x' })));

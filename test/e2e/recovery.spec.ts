@@ -4,10 +4,10 @@ import type { JoinReply } from 'nestjs-realtime-protocol';
 import { SubscribeMessage, WebSocketGateway, WebSocketServer } from '@nestjs/websockets';
 import type { Server } from 'socket.io';
 import { RealtimeService, RoomManager } from 'nestjs-realtime';
+import { bootPair, type AppPair } from '../support/app-pair.js';
 import { bootApp, type TestApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
 import type { StockClient } from '../support/inbox.js';
-import { startRedis, type TestRedis } from '../support/redis.js';
 import {
   connectTo,
   fence,
@@ -24,28 +24,23 @@ const refused = (code: string) => ({ error: expect.objectContaining({ code }) })
 const position = { epoch: expect.any(String) as string, offset: expect.any(Number) as number };
 
 describe.each(['memory', 'redis'] as const)('recovery over %s', (engine) => {
-  let redis: TestRedis | undefined;
-  let nodes: TestApp[];
+  let pair: AppPair;
   let room: string;
 
   beforeAll(async () => {
-    redis = engine === 'redis' ? await startRedis() : undefined;
-    const realtime = redis ? { redis: { url: redis.url, keyPrefix: `${randomBytes(6).toString('hex')}:` } } : {};
-    nodes = [await bootApp({ providers: historyProviders, realtime })];
-    if (redis) nodes.push(await bootApp({ providers: historyProviders, realtime }));
+    pair = await bootPair(engine, { providers: historyProviders });
   });
 
   afterAll(async () => {
-    for (const node of nodes) await node[Symbol.asyncDispose]();
-    await redis?.[Symbol.asyncDispose]();
+    await pair[Symbol.asyncDispose]();
   });
 
   beforeEach(() => {
     room = `chat/${randomBytes(4).toString('hex')}`;
   });
 
-  const first = (): TestApp => nodes[0] as TestApp;
-  const last = (): TestApp => nodes.at(-1) as TestApp;
+  const first = (): TestApp => pair.first;
+  const last = (): TestApp => pair.last;
   const rooms = (): RoomManager => last().app.get(RoomManager);
 
   it('gives a position with the join, and exactly what was missed with the next', async () => {
@@ -78,7 +73,7 @@ describe.each(['memory', 'redis'] as const)('recovery over %s', (engine) => {
         const got: unknown[] = [];
         let at = { epoch: '', offset: 0 };
         for (let round = 0; round < 4; round += 1) {
-          const client = await connectTo(nodes[(index + round) % nodes.length] as TestApp, `user${index}`);
+          const client = await connectTo(pair.nodes[(index + round) % pair.nodes.length] as TestApp, `user${index}`);
           const reply = await join(client, round === 0 ? { room } : { room, position: at });
           if (round > 0) expect(reply.recovered).toBe(true);
           got.push(...(missed(reply) ?? []));

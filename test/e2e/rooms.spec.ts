@@ -12,10 +12,10 @@ import {
   type PresenceEvent,
   type RoomContext,
 } from 'nestjs-realtime';
-import { bootApp, type TestApp } from '../support/app.js';
+import { bootPair, type AppPair } from '../support/app-pair.js';
+import type { TestApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
 import { connectedClient, type StockClient } from '../support/inbox.js';
-import { startRedis, type TestRedis } from '../support/redis.js';
 import { mintToken } from '../support/tokens.js';
 
 @RoomPolicy('team/:id', { presence: true, maxMembers: 3 })
@@ -71,28 +71,23 @@ const providers = [TeamPolicy, LobbyPolicy, BriefPolicy, OneGateway, TwoGateway]
 const refused = (code: string) => ({ error: expect.objectContaining({ code }) });
 
 describe.each(['memory', 'redis'] as const)('rooms over %s', (engine) => {
-  let redis: TestRedis | undefined;
-  let nodes: TestApp[];
+  let pair: AppPair;
   let room: string;
 
   beforeAll(async () => {
-    redis = engine === 'redis' ? await startRedis() : undefined;
-    const realtime = redis ? { redis: { url: redis.url, keyPrefix: `${randomBytes(6).toString('hex')}:` } } : {};
-    nodes = [await bootApp({ providers, realtime })];
-    if (redis) nodes.push(await bootApp({ providers, realtime }));
+    pair = await bootPair(engine, { providers });
   });
 
   afterAll(async () => {
-    for (const node of nodes) await node[Symbol.asyncDispose]();
-    await redis?.[Symbol.asyncDispose]();
+    await pair[Symbol.asyncDispose]();
   });
 
   beforeEach(() => {
     room = `team/${randomBytes(4).toString('hex')}`;
   });
 
-  const first = (): TestApp => nodes[0] as TestApp;
-  const last = (): TestApp => nodes.at(-1) as TestApp;
+  const first = (): TestApp => pair.first;
+  const last = (): TestApp => pair.last;
   const connect = (node: TestApp, user: string, namespace = 'one'): Promise<StockClient> =>
     connectedClient(`${node.url}/${namespace}`, { auth: { token: mintToken(user) } });
 
@@ -223,7 +218,7 @@ describe.each(['memory', 'redis'] as const)('rooms over %s', (engine) => {
 
   it('tells presence once in the cluster, and who is online', async () => {
     const events: PresenceEvent[] = [];
-    const subscriptions = nodes.map((node) =>
+    const subscriptions = pair.nodes.map((node) =>
       node.app.get(PresenceService).changes.subscribe((event) => event.room === room && events.push(event)),
     );
     const presence = first().app.get(PresenceService);

@@ -4,6 +4,7 @@ import type { JoinReply, RoomMeta } from 'nestjs-realtime-protocol';
 import { RoomManager, RoomPolicy, type CanJoin } from 'nestjs-realtime';
 import type { TestApp } from './app.js';
 import { connectedClient, type StockClient } from './inbox.js';
+import { lasting } from './lasting.js';
 import { mintToken } from './tokens.js';
 
 @RoomPolicy('chat/:id', { history: { size: 400, ttlMs: 60_000 } })
@@ -77,7 +78,7 @@ export function hammerOn(node: TestApp, room: string): { stop(): Promise<number>
     for (let n = 1; ; n += 1) {
       if (isOver) return n - 1;
       await publish(node, room, [n]);
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await lasting(5);
     }
   })();
   return {

@@ -4,6 +4,7 @@ import { KILL_POINTS, type KillPoint } from '../../apps/requests.gateway.js';
 import { bootCluster, type Cluster, type ClusterNode } from '../../support/cluster.js';
 import { eventually } from '../../support/eventually.js';
 import { connectedClient, type StockClient } from '../../support/inbox.js';
+import { lasting } from '../../support/lasting.js';
 import { startRedis, type TestRedis, type TestRedisClient } from '../../support/redis.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
 import { mintToken } from '../../support/tokens.js';
@@ -80,7 +81,7 @@ describe('when links fail and nodes are killed while clients send requests', () 
         const kill = killer === `${user} ${n}` ? point : undefined;
         const request = { ...common, n, lane: `${sender.user}/${n % LANES}`, kill };
         const fromMs = (offset * ROUND_MS) / (end! - first!);
-        return later(between(fromMs, fromMs + ROUND_MS / (end! - first!), random)).then(() => sender.send(request));
+        return lasting(between(fromMs, fromMs + ROUND_MS / (end! - first!), random)).then(() => sender.send(request));
       }),
     );
     // At full length over all of them, in CI over one half and then the other: the backoff of each gets time to fall.
@@ -193,10 +194,6 @@ function summaryOf(seed: number, { senders, weathers }: Run, { sent, runs, kills
     `runs as attempt 2: ${runs.filter(({ attempt }) => attempt === 2).length}`,
     `slowest ${longest} ms`,
   ].join('; ');
-}
-
-function later(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 async function inTime(work: Promise<unknown>, what: () => string): Promise<void> {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { ClusterNode } from '../../support/cluster.js';
 import { connectedClient, type StockClient } from '../../support/inbox.js';
+import { lasting } from '../../support/lasting.js';
 import { mintToken } from '../../support/tokens.js';
 
 export interface SentRequest {
@@ -34,7 +35,7 @@ export class Requester implements AsyncDisposable {
       const outcome = await this.attempt(event, data, { $rt: { id, attempt } });
       if (outcome === 'lost') wasInterrupted = true;
       else if (!isRetryable(outcome.answer)) return { id, answer: outcome.answer, wasInterrupted };
-      else await backoff();
+      else await lasting(BACKOFF_MS);
     }
     throw new Error(`request ${id} of ${this.user} was not answered in ${MAX_TRIES} tries`);
   }
@@ -63,10 +64,6 @@ export class Requester implements AsyncDisposable {
     this.client = await connectedClient(`${this.nextNode().url}/requests`, { auth }).catch(() => undefined);
     return this.client;
   }
-}
-
-function backoff(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, BACKOFF_MS));
 }
 
 function isRetryable(answer: unknown): boolean {

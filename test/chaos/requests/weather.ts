@@ -1,3 +1,4 @@
+import { lasting } from '../../support/lasting.js';
 import type { TcpProxy } from '../../support/tcp-proxy.js';
 import { between, shuffled } from './random.js';
 
@@ -43,6 +44,6 @@ export class Weather {
   }
 
   private last([from, to]: readonly [number, number]): Promise<void> {
-    return new Promise((resolve) => setTimeout(resolve, between(from, to, this.random)));
+    return lasting(between(from, to, this.random));
   }
 }

@@ -1,4 +1,5 @@
 import type { ClusterNode, Cluster } from '../../support/cluster.js';
+import { lasting } from '../../support/lasting.js';
 import type { TestRedis } from '../../support/redis.js';
 import type { TcpProxy } from '../../support/tcp-proxy.js';
 import { between, shuffled } from '../requests/random.js';
@@ -19,14 +20,14 @@ const REDIS_FAULTS: Readonly<Record<string, Fault>> = {
   'restart redis': async ({ redis }, _, random) => {
     // What comes meanwhile is on its way when the connections break.
     redis.pause();
-    await last(0, 500, random);
+    await lasting(between(0, 500, random));
     await redis.stop();
-    await last(300, 1_200, random);
+    await lasting(between(300, 1_200, random));
     await redis.restart();
   },
   'pause redis': async ({ redis }, _, random) => {
     redis.pause();
-    await last(200, 900, random);
+    await lasting(between(200, 900, random));
     redis.resume();
   },
   'kill subscriptions': ({ redis }) => killConnections(redis, 'pubsub'),
@@ -39,7 +40,7 @@ const CLIENT_FAULTS: Readonly<Record<string, Fault>> = {
     if (!node) return;
     await node.kill();
     world.nodes = world.nodes.filter((one) => one !== node);
-    await last(100, 500, random);
+    await lasting(between(100, 500, random));
     world.nodes.push(await world.cluster.add());
   },
   'cut link': ({ proxies }, _, random) => breakLink(proxies, 'cut', random),
@@ -78,7 +79,7 @@ export class Faults {
     const endsAt = performance.now() + forMs;
     do {
       for (const [name, fault] of shuffled(Object.entries(faults), random)) {
-        await last(200, 1_200, random);
+        await lasting(between(200, 1_200, random));
         this.seen.push(name);
         await fault(this.world, this.members, random);
       }
@@ -89,7 +90,7 @@ export class Faults {
 async function breakLink(proxies: readonly TcpProxy[], how: 'cut' | 'stall', random: () => number): Promise<void> {
   const proxy = proxies[between(0, proxies.length, random)];
   proxy?.[how]();
-  await last(200, 1_500, random);
+  await lasting(between(200, 1_500, random));
   proxy?.heal();
 }
 
@@ -97,8 +98,4 @@ async function killConnections(redis: TestRedis, type: 'pubsub' | 'normal'): Pro
   const client = await redis.client();
   await client.sendCommand(['CLIENT', 'KILL', 'TYPE', type]);
   client.destroy();
-}
-
-function last(fromMs: number, toMs: number, random: () => number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, between(fromMs, toMs, random)));
 }

@@ -4,9 +4,10 @@ import type { JoinReply, Position } from 'nestjs-realtime-protocol';
 import { bootCluster, type Cluster } from '../../support/cluster.js';
 import { eventually } from '../../support/eventually.js';
 import { RawClient } from '../../support/raw-client.js';
+import { lasting } from '../../support/lasting.js';
 import { startMonitor, type SeenCommand } from '../../support/redis-monitor.js';
 import { startRedis } from '../../support/redis.js';
-import { SCALE, TEST_TIMEOUT_MS, measured, observationWindow } from '../../support/scale.js';
+import { SCALE, TEST_TIMEOUT_MS, measured } from '../../support/scale.js';
 import { mintToken } from '../../support/tokens.js';
 import { seeded } from '../requests/random.js';
 import { commandsOf, isLogRead, isPageRead, roomOf } from './commands-seen.js';
@@ -109,11 +110,11 @@ describe('when everybody is cut off at once and comes back', () => {
       using monitor = await startMonitor(redis.port);
       const random = seeded(5);
       const cutAt = performance.now();
-      await Promise.all(guests.map((guest) => observationWindow(random() * 1_000).then(() => guest.cut())));
+      await Promise.all(guests.map((guest) => lasting(random() * 1_000).then(() => guest.cut())));
       await publish(cluster, rooms, WHILE_AWAY);
       const replies = await Promise.all(
         guests.map(async (guest) => {
-          await observationWindow(random() * (BACK_WITHIN_MS - 2_000));
+          await lasting(random() * (BACK_WITHIN_MS - 2_000));
           return guest.join({ epoch: epochs.get(guest.room)!, offset: BEFORE });
         }),
       );
