@@ -87,9 +87,11 @@ describe('when a slot of a Redis Cluster moves', () => {
   });
 
   it('refuses at the deadline what it held, and then certainly does not send it', async () => {
+    await using patient = connect();
     await using connection = connect({ commandTimeoutMs: 300 });
+    await connection.ready();
     const keys = ['{late}', '{late}:last'];
-    await connection.run(push, keys, ['0']);
+    await patient.run(push, keys, ['0']);
     const { slot, from, to } = await ways('{late}');
     await cluster.beginMigration(slot, from, to);
     await cluster.moveKeys(slot, from, to, 1);
@@ -100,7 +102,6 @@ describe('when a slot of a Redis Cluster moves', () => {
     });
     while ((await cluster.moveKeys(slot, from, to)) > 0);
     await cluster.endMigration(slot, to);
-    await using patient = connect();
     await patient.run(push, keys, ['1']);
     const list = await patient.command('LRANGE', '{late}', '0', '-1');
     expect(list).toEqual(['0', '1']);
