@@ -1,8 +1,8 @@
 import { RedisBus, RedisConnection, noMetrics, type RedisOptions } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 
-/** A tenth of the defaults: what is 2 s and 4 s there is 200 ms and 400 ms here. */
-export const TIMES = { probeIntervalMs: 200, probeTimeoutMs: 400, commandTimeoutMs: 500, connectTimeoutMs: 500 };
+/** Shorter than the defaults, but longer than a busy machine takes to make a connection: else what is there looks away. */
+export const TIMES = { probeIntervalMs: 500, probeTimeoutMs: 2_000, commandTimeoutMs: 3_000, connectTimeoutMs: 3_000 };
 
 export interface BusNode extends AsyncDisposable {
   readonly connection: RedisConnection;
