@@ -22,6 +22,12 @@ export interface NodeClient extends WireClient {
 
 type Client = RedisClientType;
 
+/**
+ * Never connected. `createClient` builds a class with all commands anew for each other set of options, which takes longer
+ * than to connect: nodes that look for a new master on a busy machine would not do anything else. Duplicates share a class.
+ */
+let template: Client | undefined;
+
 export function createNodeClient(options: ResolvedRedisOptions, settings: NodeClientSettings): NodeClient {
   const client = createNodeRedis(options, settings);
   const gate = new ReadyGate(client, settings.clock);
@@ -137,16 +143,15 @@ function createNodeRedis(options: ResolvedRedisOptions, { address, reconnects, .
     ...timeouts,
     ...(reconnects ? {} : { reconnectStrategy: () => false as const }),
   };
-  if (address !== undefined) {
-    return createClient({ ...common, socket: { ...address, ...sockets } as Sockets });
-  }
+  const model = given ?? (template ??= createClient());
+  if (address !== undefined) return model.duplicate({ ...common, socket: { ...address, ...sockets } as Sockets });
   const settings = {
     ...common,
     ...(url === undefined ? {} : { url: completeUrl(url, options) }),
     // The kinds of socket options (TCP, IPC, TLS) are a union that cannot be spread together in types.
     socket: { ...given?.options.socket, ...socket, ...sockets } as Sockets,
   };
-  return given === undefined ? createClient(settings) : given.duplicate(settings);
+  return model.duplicate(settings);
 }
 
 type Sockets = NonNullable<RedisClientOptions['socket']>;
