@@ -3,6 +3,9 @@ import type { MemoryUse } from './usage.js';
 /** How server code sends to a room: Socket.IO's own emit, or the library's publications. */
 export type SendMode = 'emit' | 'publish';
 
+/** One letter over and over, or records with changing values, as apps send them. */
+export type Content = 'padding' | 'records';
+
 export type ServerCommand =
   | { readonly kind: 'memory' }
   | { readonly kind: 'cpu' }
@@ -17,6 +20,8 @@ export type ServerCommand =
       readonly perSecond: number;
       readonly seconds: number;
       readonly bytes: number;
+      /** What they are made of. Default: padding. */
+      readonly content?: Content;
     }
   /** As fast as they are taken: each room gets `count`, numbered from 1 on. */
   | {
@@ -77,6 +82,7 @@ export type LoadReport =
   | ({
       readonly kind: 'collected';
       readonly deliveries: number;
+      /** Of the deliveries, as they came over the wire. */
       readonly bytes: number;
       /** Connections that the server has ended so far. */
       readonly lost: number;

@@ -1,4 +1,4 @@
-import { RawSocket } from './raw-socket.js';
+import { RawSocket, type RawSocketHandler } from './raw-socket.js';
 import type { Wire } from './wire.js';
 
 export interface ClientEvents {
@@ -33,11 +33,20 @@ export class Client {
     private readonly events: ClientEvents,
   ) {
     this.opened = new Promise((resolve, reject) => (this.settle = { resolve, reject }));
-    this.socket = new RawSocket(port, wire.isPlain ? '/' : '/socket.io/?EIO=4&transport=websocket', {
-      opened: () => (wire.isPlain ? this.open({}) : undefined),
+    const { isPlain, offersDeflate = false } = wire;
+    const handler: RawSocketHandler = {
+      opened: () => (isPlain ? this.open({}) : undefined),
       text: (chunk, start, end) => this.read(chunk, start, end),
       closed: () => this.closed(),
+    };
+    this.socket = new RawSocket(port, isPlain ? '/' : '/socket.io/?EIO=4&transport=websocket', handler, {
+      offersDeflate,
     });
+  }
+
+  /** Of the message that is being read, as it came over the wire. */
+  get frameBytes(): number {
+    return this.socket.frameBytes;
   }
 
   /** `done` gets the JSON of the ack's arguments, or the empty string if the connection ends first. */

@@ -24,6 +24,7 @@ export class Crowd {
   /** Connections that the server has ended. */
   lost = 0;
   deliveries = 0;
+  /** Of the deliveries, as they came over the wire. */
   bytes = 0;
   meter = new Meter();
   /** Reads each message: for few of them only. */
@@ -77,7 +78,7 @@ export class Crowd {
   private count(client: Client, chunk: Buffer, { start, end }: { start: number; end: number }): void {
     if (chunk[start + NAME_OFFSET] !== FIRST_LETTER) return;
     this.deliveries += 1;
-    this.bytes += end - start;
+    this.bytes += client.frameBytes;
     const member = this.byClient.get(client);
     if (!member) return;
     if (member.isSampled) this.meter.record(monotonicMicros() - readNumber(chunk, start + AT_OFFSET));

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
+import { Inflater } from './inflater.js';
 
 export interface RawSocketHandler {
   opened(): void;
@@ -8,11 +9,17 @@ export interface RawSocketHandler {
   closed(): void;
 }
 
+export interface RawSocketOptions {
+  /** Offers permessage-deflate, as browsers do. */
+  readonly offersDeflate?: boolean;
+}
+
 const TEXT = 1;
 const CLOSE = 8;
 const PING = 9;
 const PONG = 10;
 const FIN = 0x80;
+const DEFLATED = 0x40;
 const MASKED = 0x80;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
@@ -24,11 +31,14 @@ const HEAD_END = '\r\n\r\n';
 const inbound = Buffer.allocUnsafeSlow(262_144);
 
 /**
- * As much of a WebSocket client as the benchmarks need: unfragmented text, pings, no extensions. It masks with zeros, which
- * is allowed and free. A full client would cost more CPU than the server that is measured.
+ * As much of a WebSocket client as the benchmarks need: unfragmented text, pings, deflated or not. It masks with zeros, which
+ * is allowed and free, and never deflates. A full client would cost more CPU than the server that is measured.
  */
 export class RawSocket {
+  /** Of the last message, its header included, as it came over the wire. */
+  frameBytes = 0;
   private readonly tcp: Socket;
+  private inflater: Inflater | undefined;
   /** The beginning of what has not arrived whole. */
   private pending: Buffer | undefined;
   private isUpgraded = false;
@@ -37,6 +47,7 @@ export class RawSocket {
     port: number,
     path: string,
     private readonly handler: RawSocketHandler,
+    { offersDeflate = false }: RawSocketOptions = {},
   ) {
     this.tcp = connect({
       host: '127.0.0.1',
@@ -50,10 +61,11 @@ export class RawSocket {
         },
       },
     });
+    const offer = offersDeflate ? 'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n' : '';
     const key = randomBytes(16).toString('base64');
     this.tcp.write(
       `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-        `Sec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n\r\n`,
+        `Sec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n${offer}\r\n`,
     );
     this.tcp.on('error', () => undefined);
     this.tcp.once('close', () => handler.closed());
@@ -88,6 +100,8 @@ export class RawSocket {
     if (end < 0) return -1;
     if (!head.startsWith(UPGRADED)) throw new Error(`Not upgraded: ${head.slice(0, end)}`);
     this.isUpgraded = true;
+    const agreed = /^sec-websocket-extensions: permessage-deflate(.*)$/im.exec(head.slice(0, end))?.[1];
+    if (agreed !== undefined) this.inflater = new Inflater(!agreed.includes('server_no_context_takeover'));
     this.handler.opened();
     return end + HEAD_END.length;
   }
@@ -109,16 +123,25 @@ export class RawSocket {
       }
       const end = at + header + size;
       if (end > length) break;
-      this.dispatch((chunk[at] ?? 0) & 0x0f, chunk, { start: at + header, end });
+      this.frameBytes = end - at;
+      this.dispatch(chunk[at] ?? 0, chunk, { start: at + header, end });
       at = end;
     }
     return at;
   }
 
-  private dispatch(opcode: number, chunk: Buffer, { start, end }: { start: number; end: number }): void {
-    if (opcode === TEXT) this.handler.text(chunk, start, end);
+  private dispatch(first: number, chunk: Buffer, { start, end }: { start: number; end: number }): void {
+    const opcode = first & 0x0f;
+    if ((first & DEFLATED) !== 0) this.inflate(chunk.subarray(start, end));
+    else if (opcode === TEXT) this.handler.text(chunk, start, end);
     else if (opcode === PING) this.tcp.write(frame(PONG, chunk.subarray(start, end)));
     else if (opcode === CLOSE) this.tcp.destroy();
+  }
+
+  private inflate(payload: Buffer): void {
+    if (!this.inflater) throw new Error('Deflated, and nobody has agreed on it');
+    const text = this.inflater.inflate(payload);
+    this.handler.text(text, 0, text.length);
   }
 }
 

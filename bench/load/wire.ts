@@ -7,6 +7,8 @@ export interface Wire {
   readonly leave: string;
   /** What a client says when it comes back: positions of its rooms, its session and offset, or nothing. */
   readonly recovery: 'positions' | 'session' | 'none';
+  /** Offers permessage-deflate, as browsers do. */
+  readonly offersDeflate?: boolean;
 }
 
 /** The environment variable that carries a `Wire` to the load process. */
@@ -24,4 +26,5 @@ export interface Message {
   /** Place in its room's sequence. */
   readonly n?: number;
   readonly text?: string;
+  readonly records?: readonly object[];
 }

@@ -68,6 +68,22 @@ export const OURS_HISTORY: Peer = {
   room: 'log/',
 };
 
+export const BARE_DEFLATE: Peer = {
+  ...BARE,
+  id: 'socket.io-deflate',
+  name: 'Socket.IO, perMessageDeflate',
+  wire: { ...STOCK_WIRE, offersDeflate: true },
+  env: { BENCH_DEFLATE: '1' },
+};
+
+export const OURS_DEFLATE: Peer = {
+  ...OURS,
+  id: 'ours-deflate',
+  name: 'nestjs-realtime, compression',
+  wire: { ...OUR_WIRE, offersDeflate: true },
+  env: { BENCH_DEFLATE: '1' },
+};
+
 export const PLAIN_WS: Peer = {
   id: 'ws',
   name: 'raw ws',

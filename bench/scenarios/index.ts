@@ -1,5 +1,6 @@
 import type { Scenario } from '../scenario.js';
 import { ack } from './ack.js';
+import { compression } from './compression.js';
 import { connect } from './connect.js';
 import { fanout } from './fanout.js';
 import { fanoutCpu } from './fanout-cpu.js';
@@ -15,6 +16,7 @@ export const SCENARIOS: readonly Scenario[] = [
   reconnectStorm,
   fanout,
   fanoutCpu,
+  compression,
   ack,
   connect,
   idle,

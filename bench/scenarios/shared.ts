@@ -1,4 +1,4 @@
-import type { SendMode } from '../harness/messages.js';
+import type { Content, SendMode } from '../harness/messages.js';
 import type { Session } from '../peers/session.js';
 import type { Settings } from '../settings.js';
 
@@ -14,6 +14,7 @@ export interface FanOut {
   readonly perSecond: number;
   readonly seconds: number;
   readonly bytes: number;
+  readonly content?: Content;
   /** Connections whose deliveries are timed; default 25. */
   readonly samples?: number;
   readonly mode?: SendMode;
@@ -24,6 +25,8 @@ export interface FanOutCost {
   readonly publications: number;
   /** Of those that were due. */
   readonly missing: number;
+  /** Of all deliveries, as they came over the wire. */
+  readonly wireBytes: number;
   /** Microseconds of all server processes. */
   readonly cpu: number;
   /** Of one core, by the client process. */
@@ -34,12 +37,12 @@ export interface FanOutCost {
 
 /** Publishes on the first node, and waits until everything has arrived or nothing more comes. */
 export async function fanOut(session: Session, load: FanOut): Promise<FanOutCost> {
-  const { rooms, members, perSecond, seconds, bytes, samples } = load;
+  const { rooms, members, perSecond, seconds, bytes, samples, content = 'padding' } = load;
   await session.load.ask({ kind: 'watch', ...(samples === undefined ? {} : { samples }) }, 'watching');
   const before = await session.cpu();
   const { mode } = session.peer;
   const published = await session.node.ask(
-    { kind: 'publish', mode, room: session.room, rooms, perSecond, seconds, bytes },
+    { kind: 'publish', mode, room: session.room, rooms, perSecond, seconds, bytes, content },
     'published',
   );
   const { publications, failures } = published;
@@ -47,7 +50,7 @@ export async function fanOut(session: Session, load: FanOut): Promise<FanOutCost
   const collected = await session.load.ask({ kind: 'collect', expected }, 'collected');
   const cpu = (await session.cpu()) - before;
   if (failures > 0) throw new Error(`${session.peer.name}: ${failures} of ${publications} publications failed`);
-  const { deliveries, busy, p50, p99 } = collected;
+  const { deliveries, bytes: wireBytes, busy, p50, p99 } = collected;
   if (deliveries > expected) throw new Error(`${session.peer.name}: ${deliveries} deliveries of ${expected}`);
-  return { deliveries, publications, missing: 1 - deliveries / expected, cpu, busy, p50, p99 };
+  return { deliveries, publications, missing: 1 - deliveries / expected, wireBytes, cpu, busy, p50, p99 };
 }

@@ -37,6 +37,7 @@ class LogPolicy implements CanJoin {
   imports: [
     RealtimeModule.forRoot({
       auth: { jwt: { secret: BENCH_SECRET } },
+      compression: process.env['BENCH_DEFLATE'] ? {} : false,
       redis: process.env['REDIS_URL'] ? { url: process.env['REDIS_URL'] } : false,
       limits: {
         transports: { soft: 100_000 },

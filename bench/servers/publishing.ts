@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { monotonicMicros } from '../clock.js';
 import type { SendMode, ServerCommand, ServerReport } from '../harness/messages.js';
 import type { Message } from '../load/wire.js';
+import { bodiesOf } from './bodies.js';
 
 /** Sends to a room; a promise settles when it is known whether the message was taken. */
 export type Send = (room: string, message: Message) => unknown;
@@ -18,16 +19,16 @@ export async function publishAtRate(
   sends: Sends,
   command: Extract<ServerCommand, { kind: 'publish' }>,
 ): Promise<Published> {
-  const { mode, room, rooms, perSecond, seconds, bytes } = command;
+  const { mode, room, rooms, perSecond, seconds, bytes, content } = command;
   const send = sendOf(sends, mode);
-  const text = 'x'.repeat(Math.max(1, bytes - JSON.stringify({ at: monotonicMicros(), text: '' }).length));
+  const bodies = bodiesOf(bytes, content);
   const total = perSecond * seconds;
   const replies = new Replies();
   const startedAt = monotonicMicros();
   const dueAt = (index: number): number => Math.floor(startedAt + (index * MICROS_PER_SECOND) / perSecond);
   for (let sent = 0; sent < total;) {
     for (const now = monotonicMicros(); sent < total && dueAt(sent) <= now; sent += 1) {
-      replies.await(send(`${room}${sent % rooms}`, { at: dueAt(sent), text }));
+      replies.await(send(`${room}${sent % rooms}`, { at: dueAt(sent), ...bodies[sent % bodies.length] }));
     }
     await setTimeout(Math.max(1, Math.floor((dueAt(sent) - monotonicMicros()) / MICROS_PER_MS)));
   }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
-import { RawSocket } from '../../bench/load/raw-socket.js';
+import { RawSocket, type RawSocketHandler, type RawSocketOptions } from '../../bench/load/raw-socket.js';
 
 /** Hands every text over, and the end. */
 class Collected {
@@ -12,17 +12,22 @@ class Collected {
   private resolveOpened!: () => void;
   private resolveClosed!: () => void;
 
-  constructor(port: number) {
+  /** Of each text, on the wire. */
+  readonly sizes: number[] = [];
+
+  constructor(port: number, options: RawSocketOptions = {}) {
     this.opened = new Promise((resolve) => (this.resolveOpened = resolve));
     this.closed = new Promise((resolve) => (this.resolveClosed = resolve));
-    this.socket = new RawSocket(port, '/', {
+    const handler: RawSocketHandler = {
       opened: () => this.resolveOpened(),
       text: (chunk, start, end) => {
         this.texts.push(chunk.toString('utf8', start, end));
+        this.sizes.push(this.socket.frameBytes);
         this.onText?.();
       },
       closed: () => this.resolveClosed(),
-    });
+    };
+    this.socket = new RawSocket(port, '/', handler, options);
   }
 
   readonly socket: RawSocket;
@@ -54,6 +59,32 @@ describe('when the load generator talks to a real WebSocket server', () => {
     const closed = once(peer, 'close');
     client.socket.end();
     expect((await closed)[0]).toBe(1000);
+    await client.closed;
+    server.close();
+  });
+});
+
+describe('when the load generator offers to inflate', () => {
+  it.each([
+    ['with a context', false],
+    ['without', true],
+  ])('reads what is deflated %s, and counts what came over the wire', async (_name, serverNoContextTakeover) => {
+    const perMessageDeflate = { threshold: 1_024, serverNoContextTakeover };
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate });
+    await once(server, 'listening');
+    const connected = once(server, 'connection');
+    const client = new Collected((server.address() as AddressInfo).port, { offersDeflate: true });
+    const [peer] = (await connected) as [import('ws').WebSocket];
+    const long = Array.from({ length: 8_000 }, (_, index) => (index * index).toString(36)).join();
+    const sent = [long, 'short', long, long.slice(100), long];
+    for (const text of sent) peer.send(text);
+    expect(await client.count(sent.length)).toEqual(sent);
+    expect(client.sizes[0]).toBeLessThan(long.length);
+    expect(client.sizes[0]).toBeGreaterThan(1_000);
+    // `ws` leaves short ones alone where there is no context; the same text again is as long there.
+    expect(client.sizes[1] === 2 + 'short'.length).toBe(serverNoContextTakeover);
+    expect(client.sizes[4] === client.sizes[0]).toBe(serverNoContextTakeover);
+    client.socket.reset();
     await client.closed;
     server.close();
   });

@@ -46,6 +46,25 @@ describe('Engine.IO, as it is installed', () => {
     expect(client.inbox.all.filter(({ event }) => event === 'all')).toHaveLength(10);
   });
 
+  it('keeps what permessage-deflate inflates with where it can be let go, and deflates nothing by itself', async () => {
+    await using app = await bootApp({ providers: [RequestGateway], realtime: { compression: { minBytes: 0 } } });
+    await using client = await connectedClient(app.url, { auth: { token: mintToken('ada') } });
+    const [socket] = app.app.get(RequestGateway).server.sockets.sockets.values();
+    const { socket: ws } = socket?.conn.transport as unknown as { socket: { _extensions: Record<string, object> } };
+    const extension = ws._extensions['permessage-deflate'] as Record<string, unknown>;
+    const held: unknown[] = [];
+    const { cleanup } = extension as { cleanup(): void };
+    extension['cleanup'] = function (): void {
+      held.push(extension['_inflate'], extension['_deflate']);
+      cleanup.call(extension);
+    };
+    // Long enough for the client to deflate it.
+    expect(await client.ask('request', 'x'.repeat(2_000))).toMatchObject({ hasHeaders: true });
+    expect(held).toEqual([expect.objectContaining({ bytesWritten: expect.any(Number) }), null]);
+    expect(extension['_inflate']).toBeNull();
+    expect(extension['params']).toMatchObject({ server_no_context_takeover: true, client_no_context_takeover: true });
+  });
+
   it('has one frame for all recipients of a broadcast, made by its adapter', async () => {
     await using app = await bootApp({ providers: [RequestGateway] });
     const { server } = app.app.get(RequestGateway);

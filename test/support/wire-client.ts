@@ -1,13 +1,16 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { eventually } from './eventually.js';
+import { clientFrame, frameLength, textOf } from './wire-frame.js';
 
 /** How long a client waits for what it was promised, in milliseconds. */
 const DEADLINE_MS = 10_000;
 const CLOSE = 8;
 
 export interface WireOptions {
-  readonly query?: string;
+  readonly query?: string | undefined;
+  /** The offer of `Sec-WebSocket-Extensions`. */
+  readonly extensions?: string | undefined;
   /** What stands in the CONNECT of the root namespace. */
   readonly auth: unknown;
 }
@@ -17,6 +20,8 @@ export class WireClient implements Disposable {
   /** Whole frames, header included, from the answer to the CONNECT on. */
   readonly frames: Buffer[] = [];
   hasEnded = false;
+  /** The answer to the offer of extensions. */
+  extensions: string | undefined;
   private rest: Buffer = Buffer.alloc(0);
   private hasClosed = false;
 
@@ -26,18 +31,20 @@ export class WireClient implements Disposable {
     tcp.on('end', () => (this.hasEnded = true));
   }
 
-  static async connected(url: string, { query = '', auth }: WireOptions): Promise<WireClient> {
+  static async connected(url: string, { query = '', extensions, auth }: WireOptions): Promise<WireClient> {
     const { hostname, port } = new URL(url);
     const tcp = connect({ host: hostname, port: Number(port) });
     await once(tcp, 'connect');
     const key = Buffer.alloc(16).toString('base64');
+    const offer = extensions === undefined ? '' : `Sec-WebSocket-Extensions: ${extensions}\r\n`;
     tcp.write(
-      `GET /socket.io/?EIO=4&transport=websocket${query} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n\r\n`,
+      `GET /socket.io/?EIO=4&transport=websocket${query} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n${offer}\r\n`,
     );
     const client = new WireClient(tcp);
     const [head] = (await once(tcp, 'data')) as [Buffer];
     const end = head.indexOf('\r\n\r\n');
     if (!head.toString().startsWith('HTTP/1.1 101') || end < 0) throw new Error(head.toString());
+    client.extensions = /^sec-websocket-extensions: (.*)$/im.exec(head.toString('latin1', 0, end))?.[1];
     tcp.on('data', (chunk: Buffer) => client.read(chunk));
     client.read(head.subarray(end + 4));
     client.send(`40${JSON.stringify(auth)}`);
@@ -45,7 +52,7 @@ export class WireClient implements Disposable {
     return client;
   }
 
-  /** The frames' payloads; those of binary frames as hex. */
+  /** The frames' payloads, inflated; those of binary frames as hex. */
   get texts(): string[] {
     return this.frames.map(textOf);
   }
@@ -89,30 +96,4 @@ export class WireClient implements Disposable {
       this.rest = this.rest.subarray(length);
     }
   }
-}
-
-function textOf(frame: Buffer): string {
-  const payload = frame.subarray(headerLength(frame));
-  return (frame[0] as number) === 0x82 ? payload.toString('hex') : payload.toString();
-}
-
-function headerLength(frame: Buffer): number {
-  const length = frame[1] as number;
-  return length < 126 ? 2 : length === 126 ? 4 : 10;
-}
-
-/** Of a frame without a mask; undefined while its header is not there. */
-function frameLength(bytes: Buffer): number | undefined {
-  if (bytes.length < 2 || bytes.length < headerLength(bytes)) return undefined;
-  const length = bytes[1] as number;
-  if (length < 126) return 2 + length;
-  return length === 126 ? 4 + bytes.readUInt16BE(2) : 10 + Number(bytes.readBigUInt64BE(2));
-}
-
-/** Masked with zeros, which changes nothing. */
-function clientFrame(opcode: number, text: string): Buffer {
-  const payload = Buffer.from(text);
-  const { length } = payload;
-  const head = length < 126 ? [opcode, 0x80 | length] : [opcode, 0xfe, length >> 8, length & 255];
-  return Buffer.concat([Buffer.from(head), Buffer.alloc(4), payload]);
 }

@@ -137,6 +137,7 @@ function serverOptions({ context: { options } }: RealtimeRuntime) {
       transports: options.transports,
       connectTimeoutMs: options.connectTimeoutMs,
       coalesceWrites: options.coalesceWrites,
+      compression: options.compression,
       socketio: options.socketio,
     },
     ...{ pingIntervalMs: options.heartbeat.intervalMs, pingTimeoutMs: options.heartbeat.timeoutMs },

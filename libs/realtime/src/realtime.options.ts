@@ -10,6 +10,8 @@ import type { Retention } from './history/room-log.js';
 import { checkRedisOptions } from './redis/check-redis-options.js';
 import type { RedisOptions } from './redis/redis-options.js';
 import { checkRetention } from './rooms/room-policies.js';
+import { checkCompression, resolveCompression, type CompressionOptions } from './socketio/compression.js';
+import type { DeflateOptions } from './socketio/deflated-frame.js';
 import type { RealtimeAdapterDeps, RealtimeIoAdapter } from './socketio/realtime-io.adapter.js';
 
 export interface RealtimeOptions {
@@ -33,6 +35,8 @@ export interface RealtimeOptions {
   handlerTimeoutMs?: number | undefined;
   /** Whether what a connection gets within one turn of the event loop leaves in one system call. @default true */
   coalesceWrites?: boolean | undefined;
+  /** `false` or absent: nothing is compressed. */
+  compression?: CompressionOptions | false | undefined;
   presence?: PresenceOptions | undefined;
   rooms?: RoomsOptions | undefined;
   requests?: RequestsOptions | undefined;
@@ -137,6 +141,7 @@ export interface ResolvedRealtimeOptions {
   readonly connectTimeoutMs: number;
   readonly handlerTimeoutMs: number;
   readonly coalesceWrites: boolean;
+  readonly compression: DeflateOptions | undefined;
   readonly presence: Readonly<{ coalesceMs: number; leaveGraceMs: number; maxListed: number; settleMs: number }>;
   readonly rooms: Readonly<{
     lingerMs: number;
@@ -194,6 +199,7 @@ export function resolveRealtimeOptions(options: RealtimeOptions): ResolvedRealti
     connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
     handlerTimeoutMs: options.handlerTimeoutMs ?? 30_000,
     coalesceWrites: options.coalesceWrites ?? true,
+    compression: resolveCompression(options.compression),
     presence: {
       coalesceMs: presence.coalesceMs ?? 100,
       leaveGraceMs: presence.leaveGraceMs ?? 5_000,
@@ -232,7 +238,8 @@ function checkRealtimeOptions(options: RealtimeOptions | undefined): string[] {
   const { redis, socketio, transports, path } = options;
   const problems = [...checkAuthOptions(options.auth), ...checkLimitsOptions(options.limits)];
   if (redis !== undefined && redis !== false) problems.push(...checkRedisOptions(redis));
-  problems.push(...checkOriginOptions(options.origins), ...checkTrustProxy(options.trustProxy), ...checkTimes(options));
+  problems.push(...checkOriginOptions(options.origins), ...checkTrustProxy(options.trustProxy));
+  problems.push(...checkTimes(options), ...checkCompression(options));
   const isTransports =
     transports === undefined || (Array.isArray(transports) && transports.length > 0 && transports.every(isTransport));
   if (!isTransports) problems.push("transports: a list of 'websocket' and 'polling' is needed");

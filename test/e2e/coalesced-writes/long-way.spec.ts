@@ -1,10 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { RealtimeOptions } from 'nestjs-realtime';
 import { io } from 'socket.io-client';
 import { WebSocket } from 'ws';
 import { Inbox, connectedClient } from '../../support/inbox.js';
 import { mintToken } from '../../support/tokens.js';
 import { engineOf, watchWrites, wireApp } from './wire.gateway.js';
 
+const TEXT = 'as long as it takes to get shorter '.repeat(5);
 const isFence = (text: string): boolean => text === '42["fence"]';
 
 describe('when somebody observes what Engine.IO writes', () => {
@@ -114,8 +116,11 @@ describe('when frames are compressed', () => {
 });
 
 describe('when a client starts with long-polling', () => {
-  it('gets every message once and in order, before, during and after its upgrade', async () => {
-    await using app = await wireApp({ transports: ['polling', 'websocket'] });
+  it.each<[string, Partial<RealtimeOptions>]>([
+    ['plain', {}],
+    ['compressed', { compression: { minBytes: 0 } }],
+  ])('gets every message once and in order, before, during and after its upgrade, %s', async (_name, options) => {
+    await using app = await wireApp({ transports: ['polling', 'websocket'], ...options });
     const auth = { token: mintToken('poller') };
     const socket = io(app.app.url, { transports: ['polling', 'websocket'], forceNew: true, reconnection: false, auth });
     const counts: number[] = [];
@@ -123,8 +128,8 @@ describe('when a client starts with long-polling', () => {
     let left = 100;
     const sendMore = (): void => {
       if (socket.io.engine.transport.name === 'websocket') left -= 1;
-      app.server.emit('count', (sent += 1));
-      app.server.sockets.sockets.forEach((one) => one.emit('count', (sent += 1)));
+      app.server.emit('count', (sent += 1), TEXT);
+      app.server.sockets.sockets.forEach((one) => one.emit('count', (sent += 1), TEXT));
     };
     await new Promise<void>((resolve, reject) => {
       socket.on('connect', sendMore);

@@ -4,7 +4,7 @@ import type { RealtimeOptions } from 'nestjs-realtime';
 import type { Server, Socket } from 'socket.io';
 import { bootApp, type TestApp } from '../../support/app.js';
 import { mintToken } from '../../support/tokens.js';
-import { WireClient } from '../../support/wire-client.js';
+import { WireClient, type WireOptions } from '../../support/wire-client.js';
 
 @WebSocketGateway()
 export class WireGateway {
@@ -34,7 +34,7 @@ export interface WireApp extends AsyncDisposable {
   readonly gateway: WireGateway;
   readonly server: Server;
   /** A client, and its socket on the server. */
-  client(name?: string, query?: string): Promise<Connected>;
+  client(name?: string, options?: Omit<WireOptions, 'auth'>): Promise<Connected>;
 }
 
 export interface Connected extends Disposable {
@@ -51,8 +51,8 @@ export async function wireApp(realtime: Partial<RealtimeOptions> = {}): Promise<
     app,
     gateway,
     server: gateway.server,
-    client: async (name = 'ada', query = '') => {
-      const wire = await WireClient.connected(app.url, { auth: { token: mintToken(name) }, query });
+    client: async (name = 'ada', options = {}) => {
+      const wire = await WireClient.connected(app.url, { auth: { token: mintToken(name) }, ...options });
       // Both come after `handleConnection`.
       wire.send('420["echo",0]');
       await wire.got((text) => text === '430[0]');

@@ -1,11 +1,19 @@
-const TEXT = 0x81;
-const BINARY = 0x82;
+/** First bytes of frames that hold a whole message. */
+export const TEXT = 0x81;
+export const BINARY = 0x82;
 /** Engine.IO's packet type `message`. */
 const MESSAGE = 0x34;
 
 /** The WebSocket frame of an Engine.IO message, as a server sends it: whole, unmasked, in a buffer of its own. */
 export function messageFrame(data: string | ArrayBufferView | ArrayBuffer): Buffer {
   return typeof data === 'string' ? textFrame(data) : binaryFrame(viewOf(data));
+}
+
+/** What stands before a payload of so many bytes. */
+export function frameHeader(firstByte: number, length: number): Buffer {
+  const header = Buffer.allocUnsafe(headerLength(length));
+  writeHeader(header, firstByte, length);
+  return header;
 }
 
 function textFrame(text: string): Buffer {
@@ -37,8 +45,8 @@ function headerLength(length: number): number {
   return length < 126 ? 2 : length < 65_536 ? 4 : 10;
 }
 
-function writeHeader(frame: Buffer, opcode: number, length: number): void {
-  frame[0] = opcode;
+function writeHeader(frame: Buffer, firstByte: number, length: number): void {
+  frame[0] = firstByte;
   if (length < 126) {
     frame[1] = length;
   } else if (length < 65_536) {

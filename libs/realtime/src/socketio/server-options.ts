@@ -2,6 +2,8 @@ import { WebSocketServer, type ServerOptions as WsServerOptions } from 'ws';
 import type { ServerOptions } from 'socket.io';
 import type { Clock } from '../core/clock.js';
 import { boundedParser } from './bounded-parser.js';
+import { Compression, NEGOTIATED } from './compression.js';
+import type { DeflateOptions } from './deflated-frame.js';
 import { TurnSocket } from './turn-socket.js';
 import type { WriteTurn } from './write-turn.js';
 
@@ -15,6 +17,8 @@ export interface SocketServerOptions {
   readonly maxPayloadBytes: number;
   /** What a connection gets within one turn of the event loop leaves in one system call. */
   readonly coalesceWrites: boolean;
+  /** Undefined: nothing is compressed. Needs `coalesceWrites`. */
+  readonly compression: DeflateOptions | undefined;
   /** CORS for polling; browsers do not apply it to WebSockets. */
   readonly corsOrigins: readonly string[] | boolean;
   /** The app's other `ServerOptions`. */
@@ -25,8 +29,17 @@ export interface SocketServerOptions {
 const MAX_FRAGMENTS = 64;
 
 /** Engine.IO pins an older `ws` and does not pass `maxFragments`; this one is current and bounded. */
-function boundedWebSocketServer(turn: WriteTurn | undefined): typeof WebSocketServer {
-  const ours = { maxFragments: MAX_FRAGMENTS, ...(turn ? { turn, WebSocket: TurnSocket } : {}) };
+function boundedWebSocketServer(
+  turn: WriteTurn | undefined,
+  compressing: DeflateOptions | undefined,
+): typeof WebSocketServer {
+  const compression = compressing && new Compression(compressing);
+  const ours = {
+    maxFragments: MAX_FRAGMENTS,
+    ...(turn ? { turn, WebSocket: TurnSocket } : {}),
+    // Not told to Engine.IO, which would frame and deflate each broadcast again for each recipient.
+    ...(compression ? { compression, perMessageDeflate: NEGOTIATED } : {}),
+  };
   return class extends WebSocketServer {
     constructor(options: WsServerOptions) {
       super({ ...options, ...ours } as WsServerOptions);
@@ -57,7 +70,7 @@ export function toServerOptions(
     },
     // Upgrades outside our path belong to others on the same http server.
     destroyUpgrade: false,
-    wsEngine: boundedWebSocketServer(turn),
+    wsEngine: boundedWebSocketServer(turn, options.compression),
     parser: boundedParser({ clock, attachmentsWithinMs: options.connectTimeoutMs }),
   };
 }

@@ -3,18 +3,20 @@ import type { Socket as NetSocket } from 'node:net';
 import { WebSocket } from 'ws';
 import type { Server } from 'socket.io';
 import type { FrameParts, FrameSequence } from './frame-sequence.js';
+import type { Compression, Extension } from './compression.js';
+import type { FrameDeflater } from './deflated-frame.js';
+import { isObserved, noteObserver, type Observed } from './engine-observers.js';
 import { messageFrame } from './message-frame.js';
 import type { TurnMember, WriteTurn } from './write-turn.js';
 
 // The one file that knows how `ws` and Engine.IO write, so that what a connection gets within one turn of the event loop
-// leaves in one system call (decision 0025). Pinned in test/contract/engine-io.spec.ts; where something is built
-// differently, or compresses, or is observed, it writes as it always did.
+// leaves in one system call (decision 0025), and is deflated once for all (0027). Pinned in test/contract/engine-io.spec.ts;
+// where something is built differently, or `ws` itself compresses, or is observed, it writes as it always did.
 // Invariant: frames reach the client in the order in which they were written, whichever way they took.
 
 /** Bytes that do not wait for the end of the turn: a system call for them costs little beside copying them. */
 const MAX_WAITING_BYTES = 65_536;
 const CLOSE = 0x88;
-const EMPTY = Buffer.alloc(0);
 
 type Data = string | ArrayBufferView | ArrayBuffer;
 type Callback = (error?: Error | null) => void;
@@ -29,7 +31,7 @@ interface Sender {
 /** What is used of `ws` beyond its types. */
 interface WsInternals extends EventEmitter {
   readonly readyState: number;
-  readonly extensions: string;
+  readonly _extensions: { readonly 'permessage-deflate'?: Extension };
   readonly _sender: Sender;
   readonly _socket: NetSocket & { [OWNER]?: TurnSocket };
   setSocket(socket: NetSocket, head: Buffer, options: object): void;
@@ -44,11 +46,6 @@ interface EngineTransport extends EventEmitter {
   readonly socket?: unknown;
 }
 
-/** Engine.IO's server, or one of its connections: both tell of packets, if they go through them. */
-interface Observed extends EventEmitter {
-  [HAD_OBSERVERS]?: boolean;
-}
-
 interface EngineSocket extends Observed {
   readonly readyState: string;
   readonly protocol: number;
@@ -61,14 +58,15 @@ interface EngineSocket extends Observed {
 interface WriteOptions {
   readonly wsPreEncodedFrame?: FrameParts;
   readonly preEncoded?: boolean;
+  readonly compress?: boolean;
 }
 
 interface TurnOptions {
   readonly turn: WriteTurn;
+  readonly compression?: Compression;
 }
 
 const OWNER = Symbol('nestjs-realtime:turn-socket');
-const HAD_OBSERVERS = Symbol('nestjs-realtime:had-observers');
 
 const Base = WebSocket as unknown as new (address: null, protocols: undefined, options: TurnOptions) => WsInternals;
 
@@ -78,7 +76,10 @@ export class TurnSocket extends Base implements TurnMember {
   private isCoalescing = false;
   /** Nothing may follow the close frame. */
   private isClosed = false;
+  /** Undefined: nothing is compressed on this connection. */
+  deflater: FrameDeflater | undefined;
   private readonly turn: WriteTurn;
+  private readonly compression: Compression | undefined;
   private waiting: FrameSequence | undefined;
   private callbacks: Callback[] | undefined;
   private transport: EngineTransport | undefined;
@@ -88,13 +89,16 @@ export class TurnSocket extends Base implements TurnMember {
   constructor(address: null, protocols: undefined, options: TurnOptions) {
     super(address, protocols, options);
     this.turn = options.turn;
+    this.compression = options.compression;
   }
 
   override setSocket(socket: NetSocket, head: Buffer, options: object): void {
     super.setSocket(socket, head, options);
-    // Compressed frames are made later than they are written.
-    if (this.extensions !== '' || typeof this._sender?.sendFrame !== 'function') return;
+    const extension = this._extensions['permessage-deflate'];
+    // What `ws` compresses is made later than it is written.
+    if ((extension && !this.compression) || typeof this._sender?.sendFrame !== 'function') return;
     this.isCoalescing = true;
+    if (extension) this.deflater = this.compression?.adopt(extension);
     this._sender[OWNER] = this;
     this._sender.sendFrame = sendFrame;
     this._socket[OWNER] = this;
@@ -102,28 +106,29 @@ export class TurnSocket extends Base implements TurnMember {
   }
 
   /** One frame of a broadcast. */
-  share(parts: FrameParts, transport: EngineTransport): void {
+  share(frame: FrameParts, transport: EngineTransport): void {
+    const parts = this.deflater ? this.deflater.shared(frame) : frame;
     if ((parts[1]?.length ?? 0) >= MAX_WAITING_BYTES) return this.writeThrough(parts);
     this.transport = transport;
     this.wait((this.waiting ?? this.turn.begin(this)).next(parts, this.turn.join));
   }
 
   /** A frame for this client alone. */
-  append(frame: Buffer, transport?: EngineTransport): void {
-    if (transport) this.transport = transport;
-    this.wait((this.waiting ?? this.turn.begin(this)).append(frame));
+  append(frame: Buffer, transport: EngineTransport): void {
+    this.transport = transport;
+    this.add(this.deflater ? this.deflater.alone(frame) : frame);
   }
 
   /** What `ws` itself writes: pings, pongs, the close frame, and what Engine.IO sends the long way. */
   sendFrame(frame: WsFrame, callback: Callback | undefined): void {
     if (this.isClosed) return void (callback && process.nextTick(callback));
-    const [header, payload = EMPTY] = frame;
-    this.isClosed = header[0] === CLOSE;
-    if (this.isClosed || payload.length >= MAX_WAITING_BYTES || !this._socket.writable)
-      return this.writeThrough(frame as FrameParts, callback);
+    const inBytes = bytesOf(frame);
+    const parts = this.deflater ? this.deflater.shared(inBytes) : inBytes;
+    this.isClosed = frame[0][0] === CLOSE;
+    if (this.isClosed || (parts[1]?.length ?? 0) >= MAX_WAITING_BYTES || !this._socket.writable)
+      return this.writeThrough(parts, callback);
     if (callback) this.callWhenWritten(callback);
-    if (typeof payload === 'string') this.append(Buffer.concat([header, Buffer.from(payload)]));
-    else this.append(this.turn.join(frame as FrameParts));
+    this.add(this.turn.join(parts));
   }
 
   /** Whether a message may go around Engine.IO. */
@@ -155,6 +160,10 @@ export class TurnSocket extends Base implements TurnMember {
   override emitClose(): void {
     this.settle(new Error('The connection ended before the message was sent'));
     super.emitClose();
+  }
+
+  private add(frame: Buffer): void {
+    this.wait((this.waiting ?? this.turn.begin(this)).append(frame));
   }
 
   private wait(sequence: FrameSequence): void {
@@ -208,6 +217,12 @@ export class TurnSocket extends Base implements TurnMember {
   }
 }
 
+/** The same array, by which a broadcast is known, wherever it can be. */
+function bytesOf(frame: WsFrame): FrameParts {
+  const [header, payload] = frame;
+  return typeof payload === 'string' ? [header, Buffer.from(payload)] : (frame as FrameParts);
+}
+
 function settleUnlessFull(socket: TurnSocket): void {
   socket.settleUnlessFull();
 }
@@ -237,7 +252,10 @@ export function coalesceWrites(server: Server, turn: WriteTurn): void {
   function write(this: EngineSocket, data: Data, options?: WriteOptions, callback?: Callback): EngineSocket {
     const { transport } = this;
     const { socket } = transport;
-    const isDirect = callback === undefined && socket instanceof TurnSocket && isReady(this, socket, data);
+    const isOurs = socket instanceof TurnSocket && isFramed(this, data);
+    if (isOurs && options?.compress === false && socket.deflater)
+      options = asItIs(data, options, turn, socket.deflater);
+    const isDirect = isOurs && callback === undefined && isReady(this, socket);
     if (!isDirect || isObserved(this, ownListeners) || isObserved(engine, 0)) return this.send(data, options, callback);
     if (options?.wsPreEncodedFrame) socket.share(options.wsPreEncodedFrame, transport);
     else if (options?.preEncoded) socket.share(turn.encode(options, data), transport);
@@ -257,36 +275,25 @@ export function coalescedBytes({ socket }: { readonly socket?: unknown }): numbe
   return socket instanceof TurnSocket ? socket.coalescedBytes : 0;
 }
 
-function isReady(socket: EngineSocket, webSocket: TurnSocket, data: Data): boolean {
-  const { transport } = socket;
+function isReady(socket: EngineSocket, webSocket: TurnSocket): boolean {
   return (
-    webSocket.isReady &&
-    transport.writable &&
-    socket.readyState === 'open' &&
-    socket.writeBuffer.length === 0 &&
-    socket.protocol === 4 &&
-    (typeof data === 'string' || (transport.supportsBinary && isBinary(data)))
+    webSocket.isReady && socket.transport.writable && socket.readyState === 'open' && socket.writeBuffer.length === 0
   );
+}
+
+/** Whether its WebSocket frame is what we would make. */
+function isFramed({ protocol, transport }: EngineSocket, data: Data): boolean {
+  return protocol === 4 && (typeof data === 'string' || (transport.supportsBinary && isBinary(data)));
 }
 
 function isBinary(data: unknown): boolean {
   return ArrayBuffer.isView(data) || data instanceof ArrayBuffer;
 }
 
-function isAboutWrites(event: unknown): boolean {
-  return event === 'packetCreate' || event === 'flush' || event === 'drain';
-}
-
-/** One function for all connections. */
-function noteObserver(this: Observed, event: unknown): void {
-  if (isAboutWrites(event)) this[HAD_OBSERVERS] = true;
-}
-
-/** Costs a look at one field until somebody listens, and again when nobody does any more. */
-function isObserved(emitter: Observed, ownListeners: number): boolean {
-  if (emitter[HAD_OBSERVERS] !== true) return false;
-  const [packets, others] = [emitter.listenerCount('packetCreate'), ['flush', 'drain']];
-  const isStill = packets > ownListeners || others.some((event) => emitter.listenerCount(event) > 0);
-  emitter[HAD_OBSERVERS] = isStill;
-  return isStill;
+/** `compress(false)`, which Engine.IO forgets on the way: a frame that is known to stay as it is. */
+function asItIs(data: Data, options: WriteOptions, turn: WriteTurn, deflater: FrameDeflater): WriteOptions {
+  const { wsPreEncodedFrame, preEncoded } = options;
+  const parts = wsPreEncodedFrame ?? (preEncoded ? turn.encode(options, data) : [messageFrame(data)]);
+  deflater.leave(parts);
+  return wsPreEncodedFrame ? options : { ...options, wsPreEncodedFrame: parts };
 }
