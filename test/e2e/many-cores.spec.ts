@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { jest } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
-import { connectedClient, type ClientOptions, type StockClient } from '../support/inbox.js';
+import { connectedClient, type ClientOptions, type Received, type StockClient } from '../support/inbox.js';
 import { ManyCores, type ManyCoresOptions } from '../support/many-cores.js';
 import { freePort } from '../support/redis-process.js';
 import { sharedRedis, type SharedRedis } from '../support/redis.js';
@@ -59,7 +59,7 @@ async function onEach(url: string, pids: readonly number[], options: ClientOptio
 
 const join = (client: StockClient, room: string) => client.ask('realtime:join', { room });
 const say = (client: StockClient, room: string, text: string) => client.ask('message.send', { room, text });
-const text = (expected: string) => (received: { event: string; args: readonly unknown[] }) =>
+const text = (expected: string) => (received: Received) =>
   received.event === 'message' && (received.args[0] as { text: string }).text === expected;
 
 describe('when two workers share a port', () => {
