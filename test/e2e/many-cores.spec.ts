@@ -156,6 +156,33 @@ describe('when clients poll', () => {
     expect(await cores.exited).toBe(0);
   });
 
+  it('sends nobody to a worker that is still starting', async () => {
+    await using cores = await boot({
+      cluster: { port: 0, sticky: true, restart: { minDelayMs: 1, maxDelayMs: 2 } },
+      realtime: { transports: ['polling'], redis: { url: redis.url, keyPrefix: `${redis.prefix}starting:` } },
+    });
+    const pids = await cores.workers(2);
+    process.kill(pids[0] as number, 'SIGKILL');
+    await cores.says(/another one starts in \d ms/);
+    // One stays, so that the new worker has the fewest clients. Then one after the other, all the time that it takes to
+    // start: whoever is sent there too early hangs.
+    await connect(cores.url, 'bob', { transports: ['polling'] });
+    const reached = new Set<number>();
+    while ([...reached].every((pid) => pids.includes(pid))) {
+      const client = await connect(cores.url, 'ada', { transports: ['polling'] });
+      reached.add(client.pid);
+      client.socket.close();
+    }
+    const [successor] = await cores.workers(1);
+    expect([...reached]).toEqual([pids[1], successor]);
+  });
+
+  it('answers 503 while no worker serves', async () => {
+    await using cores = ManyCores.app({ cluster: { port: 0, workers: 1, sticky: true }, mishap: 'throws at boot' });
+    const [port] = await cores.says(/on port (\d+), sticky/);
+    expect((await fetch(`http://127.0.0.1:${port}/socket.io/?EIO=4&transport=polling`)).status).toBe(503);
+  });
+
   it('has a port that others cannot take', async () => {
     await using taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');

@@ -48,8 +48,10 @@ export class StickyDoor {
     setClients(id, 0);
   }
 
+  /** A dead worker stays in node:cluster's list until its channel is closed as well. */
   dismiss(id: number): void {
     this.serving.delete(id);
+    setClients(id, Number.POSITIVE_INFINITY);
   }
 
   /** For the end: clients that poll come through it with each request, also while workers drain. */
