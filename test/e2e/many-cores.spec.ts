@@ -158,7 +158,8 @@ describe('when clients poll', () => {
 
   it('sends nobody to a worker that is still starting', async () => {
     await using cores = await boot({
-      cluster: { port: 0, sticky: true, restart: { minDelayMs: 1, maxDelayMs: 2 } },
+      // Closing an app can wait for the answer to a poll that nobody fetches; how workers end is no part of this.
+      cluster: { port: 0, sticky: true, restart: { minDelayMs: 1, maxDelayMs: 2 }, shutdownTimeoutMs: 2_000 },
       realtime: { transports: ['polling'], redis: { url: redis.url, keyPrefix: `${redis.prefix}starting:` } },
     });
     const pids = await cores.workers(2);
