@@ -158,7 +158,7 @@ describe('when clients poll', () => {
 
   it('sends nobody to a worker that is still starting', async () => {
     await using cores = await boot({
-      // Closing an app can wait for the answer to a poll that nobody fetches; how workers end is no part of this.
+      // A worker that polling clients are just leaving can take long to close; how workers end is no part of this.
       cluster: { port: 0, sticky: true, restart: { minDelayMs: 1, maxDelayMs: 2 }, shutdownTimeoutMs: 2_000 },
       realtime: { transports: ['polling'], redis: { url: redis.url, keyPrefix: `${redis.prefix}starting:` } },
     });
