@@ -19,6 +19,7 @@ export const LAYERS = {
   memory: PORTS,
   redis: PORTS,
   emitter: ['core', 'cluster', 'history', 'rooms', 'redis'],
+  processes: ['core'],
   metrics: PORTS,
   health: PORTS,
   testing: PORTS,
@@ -47,12 +48,13 @@ const OWNERS = [
   },
   { packages: ['@nestjs/throttler'], folders: ['limits/throttler'] },
   { packages: ['proxy-addr'], folders: ['limits'] },
+  { packages: ['@socket\\.io/sticky'], folders: ['processes'] },
 ];
 
 const SPEC = '\\.spec\\.ts$';
 /** The contract suites run over the stores and buses of both engines, which are no public API: one door for them. */
 const CONTRACT_DOOR = '^test/support/engines\\.ts$';
-const ENTRIES = `^libs/realtime/src/(index|(limits/throttler|emitter|health|metrics|testing)/index)\\.ts$|^libs/realtime-(client|protocol)/src/index\\.ts$`;
+const ENTRIES = `^libs/realtime/src/(index|(limits/throttler|emitter|health|metrics|processes|testing)/index)\\.ts$|^libs/realtime-(client|protocol)/src/index\\.ts$`;
 const folderPattern = (folders) => `^${SERVER}/(${folders.join('|')})/`;
 
 const layerRules = Object.entries(LAYERS).map(([folder, allowed]) => ({
@@ -128,6 +130,13 @@ const packageRules = [
 
 const generalRules = [
   {
+    name: 'the-primary-loads-no-app',
+    comment: 'RealtimeCluster runs in a process that serves nobody: what Nest and Redis need belongs to its workers',
+    severity: 'error',
+    from: { path: `^${SERVER}/(processes|core/(worker-group|socket-servers|clock|logger))`, pathNot: SPEC },
+    to: { path: '(^|/)node_modules/', pathNot: '(^|/)node_modules/(@socket\\.io/sticky|@types/node)/' },
+  },
+  {
     name: 'no-cycle',
     comment: 'No cycles, not through types either',
     severity: 'error',
@@ -156,7 +165,7 @@ const generalRules = [
     severity: 'error',
     from: { path: `^${SERVER}/[^/]+\\.ts$`, pathNot: SPEC },
     to: {
-      path: folderPattern(['emitter', 'health', 'metrics', 'testing', 'limits/throttler']),
+      path: folderPattern(['emitter', 'health', 'metrics', 'processes', 'testing', 'limits/throttler']),
     },
   },
   {
@@ -196,6 +205,7 @@ export const ALIASES = {
   'nestjs-realtime-client$': join(library, 'realtime-client/src/index.ts'),
   'nestjs-realtime$': join(library, 'realtime/src/index.ts'),
   'nestjs-realtime/throttler$': join(library, 'realtime/src/limits/throttler/index.ts'),
+  'nestjs-realtime/cluster$': join(library, 'realtime/src/processes/index.ts'),
   'nestjs-realtime/emitter$': join(library, 'realtime/src/emitter/index.ts'),
   'nestjs-realtime/health$': join(library, 'realtime/src/health/index.ts'),
   'nestjs-realtime/metrics$': join(library, 'realtime/src/metrics/index.ts'),

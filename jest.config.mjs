@@ -19,6 +19,7 @@ const workspaces = {
   '^nestjs-realtime-client$': '<rootDir>/libs/realtime-client/src/index.ts',
   '^nestjs-realtime$': '<rootDir>/libs/realtime/src/index.ts',
   '^nestjs-realtime/throttler$': '<rootDir>/libs/realtime/src/limits/throttler/index.ts',
+  '^nestjs-realtime/cluster$': '<rootDir>/libs/realtime/src/processes/index.ts',
   '^nestjs-realtime/(emitter|health|metrics|testing)$': '<rootDir>/libs/realtime/src/$1/index.ts',
   '^@nestjs/throttler$': '<rootDir>/scripts/jest/throttler-as-esm.mjs',
   '^(\\.{1,2}/.*)\\.js$': '$1',

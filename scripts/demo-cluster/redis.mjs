@@ -10,7 +10,8 @@ export async function startRedis() {
   if (given) return { url: given, isPrivate: false, stop: async () => undefined };
   const [port] = await freePorts([0]);
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-  const child = spawn(findOrInstall(TOOLS.redis), args, { stdio: 'ignore' });
+  // In a process group of its own: Ctrl+C is for the nodes, which still need it while they drain.
+  const child = spawn(findOrInstall(TOOLS.redis), args, { stdio: 'ignore', detached: true });
   const exited = once(child, 'exit');
   process.once('exit', () => child.kill('SIGKILL'));
   await answers(port);

@@ -28,6 +28,12 @@ const OPTION_SETS = [
     type: 'RealtimeMetricsOptions',
     least: 3,
   },
+  {
+    heading: '## RealtimeCluster',
+    file: `${LIBRARY}/processes/cluster-options.ts`,
+    type: 'RealtimeClusterOptions',
+    least: 10,
+  },
 ];
 
 const program = createProgram(

@@ -49,6 +49,7 @@ export { httpOnly } from './limits/http-only.js';
 export type { RedisOptions } from './redis/redis-options.js';
 export { REDIS_ADAPTER } from './core/redis-adapter-token.js';
 export type { CompressionOptions } from './socketio/compression.js';
+export { SOCKET_SERVERS } from './core/socket-servers.js';
 export { RealtimeIoAdapter, type RealtimeAdapterDeps } from './socketio/realtime-io.adapter.js';
 
 export { roomName, userRoom, type RealtimeCode, type RoomMeta, type WireError } from 'nestjs-realtime-protocol';

@@ -14,6 +14,8 @@ import { REALTIME_CLOCK, systemClock, type Clock } from './core/clock.js';
 import { HEALTH_SOURCE } from './core/health-source.js';
 import { REALTIME_METRICS, noMetrics, type RealtimeMetrics } from './core/metrics.js';
 import { summarize } from './core/metrics-summary.js';
+import { SOCKET_SERVERS } from './core/socket-servers.js';
+import { checkWorkerGroup } from './core/worker-group.js';
 import { RATE_STORE } from './limits/rate-store.js';
 import { NodePresence } from './presence/node-presence.js';
 import { PRESENCE_STORE } from './presence/presence-store.js';
@@ -53,6 +55,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<RealtimeOption
         metrics: RealtimeMetrics = noMetrics,
       ): Promise<RealtimeRuntime> => {
         const resolved = resolveRealtimeOptions(options);
+        checkWorkerGroup(resolved);
         const deps = { clock, metrics: summarize(metrics) };
         const runtime = await RealtimeRuntime.create({
           ...deps,
@@ -115,10 +118,18 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<RealtimeOption
       inject: [RealtimeRuntime],
       useFactory: (runtime: RealtimeRuntime) => runtime.context.engine.socketIoAdapter,
     },
+    {
+      provide: SOCKET_SERVERS,
+      inject: [RealtimeRuntime],
+      useFactory: (runtime: RealtimeRuntime) => () => runtime.sockets.servers,
+    },
     { provide: HEALTH_SOURCE, inject: [RealtimeRuntime], useFactory: createHealthSource },
     RealtimeAuthGuard,
   ],
-  exports: [RoomManager, RealtimeService, PresenceService, RealtimeAuthGuard, REDIS_ADAPTER, RATE_STORE, HEALTH_SOURCE],
+  exports: [
+    ...[RoomManager, RealtimeService, PresenceService, RealtimeAuthGuard],
+    ...[REDIS_ADAPTER, SOCKET_SERVERS, RATE_STORE, HEALTH_SOURCE],
+  ],
 })
 export class RealtimeModule
   extends ConfigurableModuleClass

@@ -4,18 +4,23 @@ import { packetOf } from './encoded-packet.js';
 
 /** All namespaces of all servers of this node. A room is one in the app, Socket.IO's are one for each namespace. */
 export class SocketIoLocalSockets implements LocalSockets {
-  private readonly servers = new Set<Server>();
+  private readonly all = new Set<Server>();
 
   /** @param onError Told what a listener of the app to what goes out has thrown. */
   constructor(private readonly onError: (error: unknown) => void) {}
 
   add(server: Server): void {
-    this.servers.add(server);
+    this.all.add(server);
+  }
+
+  /** In the order in which gateways made them. */
+  get servers(): readonly Server[] {
+    return [...this.all];
   }
 
   /** Dynamic namespaces included. */
   *namespaces(): Generator<Namespace> {
-    for (const server of this.servers) yield* (server as unknown as { _nsps: Map<string, Namespace> })._nsps.values();
+    for (const server of this.all) yield* (server as unknown as { _nsps: Map<string, Namespace> })._nsps.values();
   }
 
   broadcast(room: string, event: string, args: readonly unknown[], options: BroadcastOptions = {}): void {

@@ -1,0 +1,17 @@
+import 'reflect-metadata';
+import { Logger } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { AppModule } from './app.module.js';
+import { DemoConfig } from './config.js';
+import { serveWeb } from './web.js';
+
+/** The demo, ready to listen. */
+export async function createDemo(): Promise<NestExpressApplication> {
+  const app = await NestFactory.create<NestExpressApplication>(AppModule);
+  app.enableShutdownHooks();
+  serveWeb(app);
+  if (app.get(DemoConfig).usesDevelopmentSecret)
+    new Logger('Demo').warn('JWT_SECRET is not set: using the published development secret');
+  return app;
+}
