@@ -135,6 +135,9 @@ function createNodeRedis(options: ResolvedRedisOptions, { address, reconnects, .
     // Of a server that was named to us: only those of Sentinel have numbered databases, and sentinels have none.
     ...(options.database === undefined || own.login !== undefined ? {} : { database: options.database }),
     disableOfflineQueue: true,
+    // An AbortSignal and a timer for each command cost more than sending it, and end only what was not written: callers have
+    // deadlines of their own, and a server that says nothing loses its connection.
+    commandOptions: { timeout: 0 },
     commandsQueueMaxLength: options.maxQueuedCommands,
     maintNotifications: 'disabled' as const,
   };
