@@ -130,7 +130,7 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
     if (this.#closing !== undefined) {
       throw new RedisUnavailableError({ maybeWritten: false, cause: new Error('the connection was closed') });
     }
-    void this.ready().catch(() => undefined);
+    if (this.#opening === undefined) this.ready().catch(() => undefined);
     return this.#pending.add((client, passage) =>
       client.send(command, passage).catch((error: unknown) => this.#refused(client, error)),
     );
