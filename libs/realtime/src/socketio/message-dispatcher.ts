@@ -11,8 +11,9 @@ import { RequestScope } from '../requests/request-scope.js';
 import type { RequestKey } from '../requests/request-store.js';
 import { answeringUse } from './app-middleware.js';
 import { wireOf } from './exceptions.js';
+import { directHandlerOf, isThenable } from './direct-handlers.js';
 import type { GatewayHandler } from './gateway-handlers.js';
-import { settle, settleRejected } from './handler-result.js';
+import { settle, settleRejected, type Handling } from './handler-result.js';
 import { InFlight } from './in-flight.js';
 import { Message, type AckFunction } from './message.js';
 import { MALFORMED_EVENT } from './packet-bounds.js';
@@ -51,6 +52,7 @@ type NextFunction = (error?: Error) => void;
  */
 export class MessageDispatcher {
   readonly inFlight: InFlight;
+  private readonly onAnswer = (message: Message): void => this.inFlight.delete(message);
   private readonly listeners = new Map<string, SocketListener>();
   /** `socket.use` as the app sees it: what its middleware refuses is answered, too. One function for all sockets. */
   private readonly useOfApp: Socket['use'];
@@ -175,20 +177,35 @@ export class MessageDispatcher {
   private runAll(session: Session, message: Message, data: unknown): void {
     for (const { handlers, gateway } of session.handlers) {
       for (const handler of handlers) {
-        if (handler.message === message.event) void this.run({ session, message, handler, gateway }, data);
+        if (handler.message === message.event) this.run({ session, message, handler, gateway }, data);
       }
     }
   }
 
-  private async run({ session, message, handler, gateway }: Call, data: unknown): Promise<void> {
+  /** Without a promise of its own, unless the handler makes one. */
+  private run(task: Call, data: unknown): void {
+    const { session, message, handler } = task;
+    const handling = { session, message, isManual: handler.isAckHandledManually === true, metrics: this.deps.metrics };
+    let result: unknown;
     try {
-      const { callback } = handler;
-      const result = await gatewayScope.run(() =>
-        gateway ? callback.call(gateway, session.socket, data, message.ack) : callback(data, message.ack),
-      );
-      settle({ session, message, isManual: handler.isAckHandledManually === true, metrics: this.deps.metrics }, result);
+      result = gatewayScope.isEnabled ? gatewayScope.run(() => call(task, data)) : call(task, data);
     } catch (exception) {
-      settleRejected({ session, message, isManual: false, metrics: this.deps.metrics }, exception);
+      return this.end(handling, false, exception);
+    }
+    if (!isThenable(result)) return this.end(handling, true, result);
+    void Promise.resolve(result).then(
+      (value) => this.end(handling, true, value),
+      (exception: unknown) => this.end(handling, false, exception),
+    );
+  }
+
+  private end(handling: Handling, isResolved: boolean, outcome: unknown): void {
+    const { message, session } = handling;
+    try {
+      if (isResolved) settle(handling, outcome);
+      else this.fail(session, message, outcome);
+    } catch (exception) {
+      this.fail(session, message, exception);
     } finally {
       this.deps.metrics.handled(message.event, (this.deps.clock.now() - message.receivedAt) / 1_000);
     }
@@ -199,10 +216,19 @@ export class MessageDispatcher {
   }
 
   private begin(event: string, ack: AckFunction | undefined): Message {
-    const message = new Message(event, ack, this.deps.clock.now(), (answered) => this.inFlight.delete(answered));
+    const message = new Message(event, ack, this.deps.clock.now(), this.onAnswer);
     if (ack) this.inFlight.add(message);
     return message;
   }
+}
+
+/** Nest's own chain, or the direct way past it. */
+function call({ handler, gateway, session, message }: Call, data: unknown): unknown {
+  const { callback } = handler;
+  if (!gateway) return callback(data, message.ack);
+  const direct = directHandlerOf(callback);
+  if (direct) return direct(session.socket, data, message.ack);
+  return callback.call(gateway, session.socket, data, message.ack);
 }
 
 interface RequestRun {
