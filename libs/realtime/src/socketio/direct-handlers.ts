@@ -40,8 +40,10 @@ interface Parts {
   pattern?: unknown;
 }
 
+type TaggedCreate = (this: Creator, instance: object, callback: Callback, ...rest: unknown[]) => TaggedCallback;
+
 interface Creator {
-  create(instance: object, callback: Callback, ...rest: unknown[]): TaggedCallback;
+  create: TaggedCreate;
   createPipesFn(pipes: readonly unknown[], parameters: readonly Parameter[]): unknown;
   createGuardsFn(guards: readonly CanActivate[], ...rest: unknown[]): unknown;
   readonly wsProxy: { create(target: Callback, exceptions: ExceptionsHandler, pattern?: unknown): TaggedCallback };
@@ -59,8 +61,8 @@ const STATIC_CONTEXT_ID = 1;
 /** From now on, handlers that Nest puts together get a direct way if they can have one. Idempotent. */
 export function makeHandlersDirect(): void {
   const creator = WsContextCreator.prototype as unknown as Creator;
-  const { create } = creator;
-  if (creator[NOTES_PARTS] || typeof create !== 'function') return;
+  const create = Reflect.get(creator, 'create') as TaggedCreate | undefined;
+  if (creator[NOTES_PARTS] || !create) return;
   creator.create = function (this: Creator, instance, callback, ...rest) {
     const context = rest[2] as { id?: unknown } | undefined;
     if (context !== undefined && context.id !== STATIC_CONTEXT_ID)

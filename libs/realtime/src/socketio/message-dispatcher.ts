@@ -19,6 +19,7 @@ import { Message, type AckFunction } from './message.js';
 import { MALFORMED_EVENT } from './packet-bounds.js';
 import { sessionOf } from './session-of.js';
 import type { HandlerTable, Session } from './session.js';
+import { gateMessages, passOn, type Dispatch } from './socket-dispatch.js';
 
 export interface DispatcherDeps {
   readonly clock: Clock;
@@ -43,7 +44,6 @@ interface Call {
   readonly handler: GatewayHandler;
   readonly gateway: object | undefined;
 }
-type NextFunction = (error?: Error) => void;
 
 /**
  * The way of every message: gate (limits, names, `realtime:*`) → the app's own socket middlewares → the gateways' handlers →
@@ -56,16 +56,24 @@ export class MessageDispatcher {
   private readonly listeners = new Map<string, SocketListener>();
   /** `socket.use` as the app sees it: what its middleware refuses is answered, too. One function for all sockets. */
   private readonly useOfApp: Socket['use'];
+  private readonly dispatchOfSocket: Dispatch;
 
   constructor(private readonly deps: DispatcherDeps) {
     this.inFlight = new InFlight(deps.clock, deps.handlerTimeoutMs);
+    const gate = (session: Session, packet: unknown[]): void => this.gate(session, packet, passOn);
+    this.dispatchOfSocket = function (this: Socket, packet) {
+      const session = sessionOf<Session>(this);
+      if (session) gate(session, packet);
+    };
     this.useOfApp = answeringUse((session, packet, error) => this.refuse(session, packet, error));
   }
 
-  /** First of the socket's middlewares, before any that the app adds. */
+  /** Before any middleware that the app adds. */
   attach(session: Session): void {
-    session.socket.use((packet, next) => this.gate(session, packet as unknown[], next));
-    session.socket.use = this.useOfApp;
+    const { socket } = session;
+    if (!gateMessages(socket, this.dispatchOfSocket))
+      socket.use((packet, next) => this.gate(session, packet as unknown[], () => next()));
+    socket.use = this.useOfApp;
   }
 
   /** Takes what Nest bound for one gateway. Handlers of several gateways for one event all run; the first answer counts. */
@@ -77,11 +85,11 @@ export class MessageDispatcher {
     }
   }
 
-  private gate(session: Session, packet: unknown[], next: NextFunction): void {
+  private gate(session: Session, packet: unknown[], pass: typeof passOn): void {
     const held = this.deps.hold();
-    if (held) return void held.then(() => this.gate(session, packet, next));
-    const connection = session.connection;
-    if (!connection) return next();
+    if (held) return void held.then(() => this.gate(session, packet, pass));
+    const { connection, socket } = session;
+    if (!connection) return pass(socket, packet);
     const event = packet[0];
     const isKnown = typeof event === 'string' && this.isKnown(session, event);
     this.deps.metrics.messageIn(isKnown ? event : '_unknown');
@@ -92,7 +100,7 @@ export class MessageDispatcher {
     if (event === MALFORMED_EVENT)
       return this.refuse(session, packet, wireOf('BAD_REQUEST', 'The payload is nested too deep'));
     if (isReservedEvent(event)) return this.request(session, event, packet);
-    if (isKnown) return next();
+    if (isKnown) return pass(socket, packet);
     this.refuse(session, packet, wireOf('NOT_FOUND', isEventName(event) ? 'No handler for this event' : undefined));
   }
 
@@ -139,8 +147,10 @@ export class MessageDispatcher {
   private dispatch(session: Session, event: string, args: unknown[]): void {
     const { data, ack, envelope } = payloadOf(args, 0);
     const message = this.begin(event, ack);
+    const isRequest = envelope !== undefined && ack !== undefined;
+    if (!isRequest && !session.isOpening) return this.runAll(session, message, data);
     const isAccepted = session.whenOpen(() => {
-      if (envelope && ack && session.connection) void this.runOnce(session, message, envelope, data);
+      if (isRequest && session.connection) void this.runOnce(session, message, envelope, data);
       else this.runAll(session, message, data);
     });
     if (!isAccepted) this.fail(session, message, TOO_EARLY);

@@ -144,6 +144,11 @@ export class Session implements ConnectionLink, FailureSink {
     }
   }
 
+  /** A `handleConnection` has not settled yet. */
+  get isOpening(): boolean {
+    return this.opening > 0;
+  }
+
   /** Runs `task` now, or after every `handleConnection` has settled; false if too many wait already. */
   whenOpen(task: () => void): boolean {
     if (this.opening === 0) {
