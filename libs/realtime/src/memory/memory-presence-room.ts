@@ -1,6 +1,7 @@
 import type { PresenceUser } from 'nestjs-realtime-protocol';
 import { randomId, type ConnectionId, type Incarnation } from '../core/ids.js';
 import type { EnterOptions, EnterResult, PresenceChange, PresenceTransition } from '../presence/presence-store.js';
+import { SmallMap } from '../core/small-map.js';
 import { isSameUser, presenceUser, type StoredEntry } from '../presence/presence-user.js';
 
 export interface NewEntry extends Omit<StoredEntry, 'order'> {
@@ -16,7 +17,7 @@ export class MemoryPresenceRoom {
   version = 0;
   connections = 0;
   bytes = 0;
-  readonly users = new Map<string, Map<ConnectionId, StoredEntry>>();
+  readonly users = new SmallMap<string, Map<ConnectionId, StoredEntry>>();
   private entered = 0;
 
   constructor(
@@ -37,7 +38,7 @@ export class MemoryPresenceRoom {
     const evicted = known || options.restore ? [] : this.makeRoom(userId, device, options);
     if (!Array.isArray(evicted)) return evicted;
     for (const gone of evicted) this.delete(userId, gone.connectionId);
-    const entries = this.users.get(userId) ?? new Map<ConnectionId, StoredEntry>();
+    const entries = this.users.get(userId) ?? new SmallMap<ConnectionId, StoredEntry>();
     if (known) this.delete(userId, connectionId);
     const order = known?.order ?? (this.entered += 1);
     this.users.set(userId, entries.set(connectionId, { incarnation, device, meta, order }));

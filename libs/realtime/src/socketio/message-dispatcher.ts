@@ -53,6 +53,7 @@ interface Call {
 export class MessageDispatcher {
   readonly inFlight: InFlight;
   private readonly onAnswer = (message: Message): void => this.inFlight.delete(message);
+  private readonly longer = new WeakMap<readonly HandlerTable[], WeakMap<HandlerTable, readonly HandlerTable[]>>();
   private readonly listeners = new Map<string, SocketListener>();
   /** `socket.use` as the app sees it: what its middleware refuses is answered, too. One function for all sockets. */
   private readonly useOfApp: Socket['use'];
@@ -78,11 +79,21 @@ export class MessageDispatcher {
 
   /** Takes what Nest bound for one gateway. Handlers of several gateways for one event all run; the first answer counts. */
   bind(session: Session, table: HandlerTable): void {
-    session.handlers = session.handlers.concat(table);
+    session.handlers = this.withTable(session.handlers, table);
     for (const { message } of table.handlers) {
       const listener = this.listenerFor(String(message));
       if (!session.socket.listeners(String(message)).includes(listener)) session.socket.on(String(message), listener);
     }
+  }
+
+  /** Sessions with the same tables share their list. */
+  private withTable(tables: readonly HandlerTable[], table: HandlerTable): readonly HandlerTable[] {
+    if (!table.gateway) return tables.concat(table);
+    let longer = this.longer.get(tables);
+    if (!longer) this.longer.set(tables, (longer = new WeakMap()));
+    let list = longer.get(table);
+    if (!list) longer.set(table, (list = tables.concat(table)));
+    return list;
   }
 
   private gate(session: Session, packet: unknown[], pass: typeof passOn): void {
