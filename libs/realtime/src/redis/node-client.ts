@@ -129,6 +129,8 @@ function createNodeRedis(options: ResolvedRedisOptions, { address, reconnects, .
     // Of a server that was named to us: only those of Sentinel have numbered databases, and sentinels have none.
     ...(options.database === undefined || own.login !== undefined ? {} : { database: options.database }),
     disableOfflineQueue: true,
+    // Ours have deadlines already (PendingCommands); node-redis makes an AbortSignal and a timer for each.
+    commandOptions: { timeout: 0 },
     commandsQueueMaxLength: options.maxQueuedCommands,
     maintNotifications: 'disabled' as const,
   };

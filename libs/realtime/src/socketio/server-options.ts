@@ -2,6 +2,7 @@ import { WebSocketServer, type ServerOptions as WsServerOptions } from 'ws';
 import type { ServerOptions } from 'socket.io';
 import type { Clock } from '../core/clock.js';
 import { boundedParser } from './bounded-parser.js';
+import { joinFirstWrites } from './first-writes.js';
 import { TurnSocket } from './turn-socket.js';
 import type { WriteTurn } from './write-turn.js';
 
@@ -27,11 +28,13 @@ const MAX_FRAGMENTS = 64;
 /** Engine.IO pins an older `ws` and does not pass `maxFragments`; this one is current and bounded. */
 function boundedWebSocketServer(turn: WriteTurn | undefined): typeof WebSocketServer {
   const ours = { maxFragments: MAX_FRAGMENTS, ...(turn ? { turn, WebSocket: TurnSocket } : {}) };
-  return class extends WebSocketServer {
+  class BoundedServer extends WebSocketServer {
     constructor(options: WsServerOptions) {
       super({ ...options, ...ours } as WsServerOptions);
     }
-  } as typeof WebSocketServer;
+  }
+  if (turn) joinFirstWrites(BoundedServer.prototype);
+  return BoundedServer as typeof WebSocketServer;
 }
 
 /** Socket.IO's options; ours win over `socketio`, because the library's promises depend on them. */
