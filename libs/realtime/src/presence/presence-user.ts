@@ -22,5 +22,6 @@ export function presenceUser(id: string, entries: Iterable<StoredEntry>): Presen
 
 /** Whether clients that know `a` need to be told about `b`. */
 export function isSameUser(a: PresenceUser, b: PresenceUser): boolean {
-  return a === b || JSON.stringify(a.devices) === JSON.stringify(b.devices);
+  if (a === b) return true;
+  return a.devices.length === b.devices.length && JSON.stringify(a.devices) === JSON.stringify(b.devices);
 }
