@@ -50,8 +50,7 @@ export class ConnectionFlow {
   }
 
   private async admit(link: ConnectionLink, options: OpenOptions): Promise<Connection> {
-    // It may have left while it waited for its turn.
-    if (!link.isOpen) throw new RealtimeError('UNAVAILABLE', 'The connection is gone');
+    if (!link.isOpen) throw new RealtimeError('UNAVAILABLE', 'The connection left while it waited');
     const credentials = await this.authenticate(link, options);
     const connection = this.create(link, credentials);
     await this.limit(connection);
