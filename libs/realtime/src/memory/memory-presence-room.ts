@@ -70,6 +70,7 @@ export class MemoryPresenceRoom {
   /** Whom a new entry pushes out, or that there is no place. Changes nothing. */
   private makeRoom(userId: string, device: string, options: EnterOptions): Evicted[] | EnterResult {
     const { maxPerUser = 0, maxTotal = 0, onFull, replaceDevice } = options;
+    if (maxTotal <= 0 && !this.users.has(userId)) return [];
     const own = [...(this.users.get(userId) ?? [])]
       .map(([connectionId, entry]) => ({ connectionId, entry }))
       .sort((a, b) => a.entry.order - b.entry.order);
