@@ -22,6 +22,7 @@ export function joinFirstWrites(server: WebSocketServer): void {
   const { completeUpgrade } = server as unknown as Upgrading;
   if (typeof completeUpgrade !== 'function') return;
   (server as unknown as Upgrading).completeUpgrade = function (this: WebSocketServer, ...args) {
+    if (!isNewConnection(args[3])) return completeUpgrade.apply(this, args);
     const ready = args.pop() as Ready;
     const [socket, head] = args.slice(-2) as [NetSocket, Buffer];
     socket.cork();
@@ -36,4 +37,10 @@ export function joinFirstWrites(server: WebSocketServer): void {
       ready(opened, request);
     });
   };
+}
+
+/** Others may be refused right after the upgrade, with an answer that is lost in a socket that holds back. */
+function isNewConnection(request: unknown): boolean {
+  const { _query: query } = request as { _query?: Readonly<Record<string, unknown>> };
+  return query?.['EIO'] === '4' && query['transport'] === 'websocket' && query['sid'] === undefined;
 }
