@@ -56,7 +56,7 @@ export default {
       displayName: 'nest11',
       testMatch: [
         '<rootDir>/test/contract/nest/**/*.spec.ts',
-        '<rootDir>/test/e2e/{thin-path,answers,results,throttling,recovery}.spec.ts',
+        '<rootDir>/test/e2e/{thin-path,answers,direct-handlers,results,throttling,recovery}.spec.ts',
       ],
       globals: { NEST_MAJOR: 11 },
       moduleNameMapper: {

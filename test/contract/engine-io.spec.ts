@@ -1,12 +1,13 @@
-import { SubscribeMessage, WebSocketGateway, WebSocketServer } from '@nestjs/websockets';
-import type { Server, Socket } from 'socket.io';
+import { SubscribeMessage, WebSocketGateway, WebSocketServer as InjectServer } from '@nestjs/websockets';
+import { Socket as SocketIo, type Server, type Socket } from 'socket.io';
+import { WebSocketServer } from 'ws';
 import { bootApp } from '../support/app.js';
 import { connectedClient } from '../support/inbox.js';
 import { mintToken } from '../support/tokens.js';
 
 @WebSocketGateway()
 class RequestGateway {
-  @WebSocketServer()
+  @InjectServer()
   server!: Server;
 
   @SubscribeMessage('request')
@@ -72,5 +73,50 @@ describe('Engine.IO, as it is installed', () => {
     const { _encode } = server.sockets.adapter as unknown as { _encode(packet: object, options: object): unknown };
     _encode.call(server.sockets.adapter, { type: 2, nsp: '/', data: ['event'] }, options);
     expect(options.wsPreEncodedFrame).toEqual([Buffer.from([0x81, 11]), Buffer.from('42["event"]')]);
+  });
+
+  it('keeps listeners, callbacks and entries where they can be kept in smaller shapes', async () => {
+    await using app = await bootApp({ providers: [RequestGateway] });
+    await using client = await connectedClient(app.url, { auth: { token: mintToken('ada') } });
+    await client.ask('request');
+    const { server } = app.app.get(RequestGateway);
+    const [socket] = server.sockets.sockets.values();
+    const { conn, client: transportClient, acks } = socket as unknown as Record<string, Record<string, unknown>>;
+    const { transport, cleanupFn } = conn as { transport: { socket: object }; cleanupFn: unknown };
+    const tables = [socket, conn, transport, transport.socket].map(
+      (one) => Reflect.get(one as object, '_events') as object,
+    );
+    // Node's own has no prototype; ours has one, which is empty.
+    expect(tables.map((table) => Object.getPrototypeOf(Object.getPrototypeOf(table)))).toEqual([
+      null,
+      null,
+      null,
+      null,
+    ]);
+    expect(tables.every((table) => Object.getPrototypeOf(table) !== null)).toBe(true);
+    expect(Array.isArray(cleanupFn)).toBe(true);
+    expect([acks, transportClient?.['sockets'], transportClient?.['nsps']].some((map) => map instanceof Map)).toBe(
+      false,
+    );
+    const { _callbacks } = transportClient?.['decoder'] as { _callbacks: Record<string, unknown[]> };
+    expect(_callbacks['$decoded']).toHaveLength(1);
+    // Acks of the client still find the server's callbacks, two at a time too.
+    client.socket.on('answer', (value: unknown, ack: (value: unknown) => void) => ack(value));
+    const answers = [1, 2].map(
+      (value) => (socket as Socket).timeout(5_000).emitWithAck('answer', value) as Promise<unknown>,
+    );
+    expect(await Promise.all(answers)).toEqual([1, 2]);
+  });
+
+  it('dispatches a message after its middlewares, in the next tick, by a method of the socket', () => {
+    const source = String(Reflect.get(SocketIo.prototype, 'dispatch'));
+    expect(source).toMatch(/this\.run\(event, \(err\) => \{\s*process\.nextTick\(/);
+    expect(source).toContain('super.emitUntyped.apply(this, event)');
+  });
+
+  it('writes the answer of an upgrade before it hands the WebSocket over, in the call that begins it', () => {
+    const { completeUpgrade } = WebSocketServer.prototype as unknown as { completeUpgrade: unknown };
+    expect(completeUpgrade).toHaveLength(7);
+    expect(String(completeUpgrade)).toMatch(/socket\.write\(headers[^]*ws\.setSocket\(socket, head[^]*cb\(ws, req\)/);
   });
 });

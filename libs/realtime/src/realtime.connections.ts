@@ -4,6 +4,7 @@ import type { Revocations } from './auth/revocations.js';
 import { ClientRequests } from './connection/client-requests.js';
 import { ConnectionFlow } from './connection/connection-flow.js';
 import type { Connection } from './connection/connection.js';
+import { HandshakeQueue } from './connection/handshake-queue.js';
 import { TransportSlots } from './connection/transport-slots.js';
 import { abuseLimit, type ResolvedLimitsOptions } from './limits/limits-options.js';
 import { TransportLimits } from './limits/transport-limits.js';
@@ -21,6 +22,11 @@ export interface ConnectionPartsDeps {
   readonly isDraining: () => boolean;
   readonly ready: () => Promise<void>;
 }
+
+/** Handshakes that a node checks at a time: more would only ask the app's checks and Redis faster than they answer. */
+const MAX_HANDSHAKES = 256;
+/** Milliseconds that one waits for its turn: half of what a stock client waits for its connection. */
+const HANDSHAKE_WAIT_MS = 10_000;
 
 /** The way of connections through this node, and what their clients may ask for. */
 export class ConnectionParts {
@@ -46,6 +52,7 @@ export class ConnectionParts {
     this.flow = new ConnectionFlow({
       ...{ authenticator, revocations, registry, metrics, clock, membership, slots, isDraining, ready },
       expiry: this.expiry,
+      handshakes: new HandshakeQueue({ clock, maxRunning: MAX_HANDSHAKES, maxWaitMs: HANDSHAKE_WAIT_MS }),
       flood: {
         rate: { perSecond: limits.messagesPerSecond, burst: limits.burst },
         abuse: abuseLimit(limits.abuse),

@@ -4,7 +4,7 @@ import { RecentPublications } from './history/recent-publications.js';
 import { HostedPresence } from './presence/hosted-presence.js';
 import type { ClusterParts } from './realtime.cluster.js';
 import type { NodeContext } from './realtime.context.js';
-import { HostedHistory } from './rooms/hosted-history.js';
+import { HostedHistory, type HostedHistoryDeps } from './rooms/hosted-history.js';
 import { HostedRooms } from './rooms/hosted-rooms.js';
 import { MemberQueries } from './rooms/member-queries.js';
 import { PositionCheck } from './rooms/position-check.js';
@@ -31,6 +31,7 @@ export class RoomParts {
   private readonly queue: PublishQueue;
   private readonly broadcast: RoomBroadcast;
   private readonly recent: RecentPublications<NumberedMessage>;
+  private readonly followers: HostedHistoryDeps;
 
   constructor(
     private readonly context: NodeContext,
@@ -45,6 +46,11 @@ export class RoomParts {
     const policies = (this.policies = new RoomPolicies(userHistory));
     this.recent = new RecentPublications(recentBytes);
     const broadcast = (this.broadcast = new RoomBroadcast(registry, sockets, metrics));
+    this.followers = {
+      ...{ log, clock, metrics, recent: this.recent },
+      deliver: (room, message) => broadcast.deliver(room, message),
+      tell: (status) => broadcast.tell(status.room, status),
+    };
     this.hosted = new HostedRooms({
       ...{ bus, clock, metrics, nodeId, broadcast, lingerMs: options.rooms.lingerMs },
       hasMembers: (room) => registry.has(room),
@@ -74,14 +80,8 @@ export class RoomParts {
   }
 
   private createHistory(room: string): HostedHistory | undefined {
-    const { engine, clock, metrics } = this.context;
     const retention = this.policies.retentionOf(room);
-    if (!retention) return undefined;
-    return new HostedHistory({
-      ...{ room, retention, log: engine.log, clock, metrics, recent: this.recent },
-      deliver: (message) => this.broadcast.deliver(room, message),
-      tell: (status) => this.broadcast.tell(room, status),
-    });
+    return retention && new HostedHistory(room, retention, this.followers);
   }
 
   close(): void {

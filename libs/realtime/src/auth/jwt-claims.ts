@@ -25,8 +25,21 @@ export function readTokenHint(token: string): TokenHint {
   const { alg, kid, crit } = readPart(head);
   if (!isJwtAlgorithm(alg) || crit !== undefined) throw unauthorized();
   if (kid !== undefined && (typeof kid !== 'string' || kid.length > MAX_KID_LENGTH)) throw unauthorized();
-  const { iat } = readPart(body);
-  return { algorithm: alg, kid, issuedAtMs: typeof iat === 'number' ? iat * 1_000 : undefined };
+  return new Hint(alg, kid, body);
+}
+
+class Hint implements TokenHint {
+  constructor(
+    readonly algorithm: JwtAlgorithm,
+    readonly kid: string | undefined,
+    private readonly body: string | undefined,
+  ) {}
+
+  /** Only a list of keys that may be too old asks for it: the claims are parsed when the signature is known to be good. */
+  get issuedAtMs(): number | undefined {
+    const { iat } = readPart(this.body);
+    return typeof iat === 'number' ? iat * 1_000 : undefined;
+  }
 }
 
 export interface ClaimRules {

@@ -18,12 +18,9 @@ export class RealtimeAuthGuard implements CanActivate {
     if (context.getType() !== 'ws') return true;
     const principal = getPrincipal(context);
     if (principal === undefined) throw new RealtimeError('UNAUTHORIZED');
-    const hasRoles = requirements(ROLES_KEY, context).every((any) =>
-      any.some((role) => principal.roles.includes(role)),
-    );
-    const hasScopes = requirements(SCOPES_KEY, context).every((all) =>
-      all.every((one) => principal.scopes.includes(one)),
-    );
+    const { roles, scopes } = requirementsOf(context.getClass(), context.getHandler());
+    const hasRoles = roles.every((any) => any.some((role) => principal.roles.includes(role)));
+    const hasScopes = scopes.every((all) => all.every((one) => principal.scopes.includes(one)));
     if (!hasRoles || !hasScopes) throw new RealtimeError('FORBIDDEN');
     return true;
   }
@@ -36,8 +33,25 @@ export function getPrincipal(context: ExecutionContext): Principal | undefined {
   return client?.data?.principal;
 }
 
-function requirements(key: string, context: ExecutionContext): Requirements {
-  return [context.getClass(), context.getHandler()].flatMap(
-    (subject: object) => (Reflect.getMetadata(key, subject) ?? []) as Requirements,
-  );
+interface HandlerRequirements {
+  readonly roles: Requirements;
+  readonly scopes: Requirements;
+}
+
+/** Decorators have run long before the first message: what a handler asks for is read once. */
+const known = new WeakMap<object, WeakMap<object, HandlerRequirements>>();
+
+function requirementsOf(gateway: object, handler: object): HandlerRequirements {
+  let ofGateway = known.get(gateway);
+  if (!ofGateway) known.set(gateway, (ofGateway = new WeakMap()));
+  let found = ofGateway.get(handler);
+  if (!found) {
+    found = { roles: read(ROLES_KEY, gateway, handler), scopes: read(SCOPES_KEY, gateway, handler) };
+    ofGateway.set(handler, found);
+  }
+  return found;
+}
+
+function read(key: string, ...subjects: readonly object[]): Requirements {
+  return subjects.flatMap((subject) => (Reflect.getMetadata(key, subject) ?? []) as Requirements);
 }

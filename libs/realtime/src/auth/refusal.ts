@@ -35,15 +35,21 @@ function fromHttpStatus(error: unknown): RealtimeError | undefined {
 }
 
 /** Runs `task`, but rejects with `TIMEOUT` after `timeoutMs`. A synchronous throw of `task` rejects, too. */
-export async function withDeadline<T>(clock: Clock, timeoutMs: number, task: () => Promise<T> | T): Promise<T> {
-  let cancel = (): void => undefined;
-  const deadline = new Promise<never>((_resolve, reject) => {
-    cancel = clock.after(timeoutMs, () => reject(new RealtimeError('TIMEOUT')));
-  });
+export function withDeadline<T>(clock: Clock, timeoutMs: number, task: () => Promise<T> | T): Promise<T> {
   const run = async (): Promise<T> => task();
-  try {
-    return await Promise.race([run(), deadline]);
-  } finally {
-    cancel();
-  }
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(timeoutMs, () => reject(new RealtimeError('TIMEOUT')));
+    run().then(
+      (value) => {
+        cancel();
+        resolve(value);
+      },
+      (error: unknown) => {
+        cancel();
+        // As it was thrown, whatever it is.
+        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
+        reject(error);
+      },
+    );
+  });
 }

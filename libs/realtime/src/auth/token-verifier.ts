@@ -76,8 +76,16 @@ class KeyTokenVerifier implements TokenVerifier {
     const isJustRead = await keys.refresh();
     const known = cache.get(token, clock.unixNow(), (key) => keys.holds(key));
     if (known !== undefined) return known;
-    const { algorithm, kid, issuedAtMs } = readTokenHint(token);
-    const key = await keys.find({ kid, issuedAtMs, isJustRead });
+    const hint = readTokenHint(token);
+    const { algorithm, kid } = hint;
+    const wanted = {
+      kid,
+      isJustRead,
+      get issuedAtMs() {
+        return hint.issuedAtMs;
+      },
+    };
+    const key = await keys.find(wanted);
     if (key === undefined || !key.algorithms.includes(algorithm)) throw unauthorized();
     const nowMs = clock.unixNow();
     const claims = await this.serviceOf(key).verifyAsync<object>(token, {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { VerificationKey } from './jwt-keys.js';
 
 export type Claims = Readonly<Record<string, unknown>>;
@@ -46,5 +46,5 @@ export class VerificationCache {
 }
 
 function hashOf(token: string): string {
-  return createHash('sha256').update(token).digest('base64');
+  return hash('sha256', token, 'base64');
 }

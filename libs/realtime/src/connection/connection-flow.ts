@@ -10,6 +10,7 @@ import type { RoomRegistry } from '../rooms/room-registry.js';
 import { clientMark } from './client-mark.js';
 import { Connection, type FloodLimit } from './connection.js';
 import type { ConnectionLink } from './connection-link.js';
+import type { HandshakeQueue } from './handshake-queue.js';
 import type { TransportSlots } from './transport-slots.js';
 
 export interface ConnectionFlowDeps {
@@ -19,6 +20,7 @@ export interface ConnectionFlowDeps {
   readonly registry: RoomRegistry;
   readonly membership: RoomMembership;
   readonly slots: TransportSlots;
+  readonly handshakes: HandshakeQueue;
   readonly metrics: RealtimeMetrics;
   readonly clock: Clock;
   readonly flood: FloodLimit;
@@ -44,6 +46,11 @@ export class ConnectionFlow {
   /** Everything before Nest sees the socket. Rejects with the refusal, which may be shown to the client. */
   async open(link: ConnectionLink, options: OpenOptions): Promise<Connection> {
     await this.accept(link);
+    return this.deps.handshakes.run(() => this.admit(link, options));
+  }
+
+  private async admit(link: ConnectionLink, options: OpenOptions): Promise<Connection> {
+    if (!link.isOpen) throw new RealtimeError('UNAVAILABLE', 'The connection left while it waited');
     const credentials = await this.authenticate(link, options);
     const connection = this.create(link, credentials);
     await this.limit(connection);

@@ -28,6 +28,11 @@ class SystemClock implements Clock {
   }
 
   after(delayMs: number, task: () => void): Cancel {
+    if (delayMs <= MAX_DELAY_MS) {
+      const single = setTimeout(task, Math.max(delayMs, 0));
+      single.unref();
+      return () => clearTimeout(single);
+    }
     const dueAt = this.now() + delayMs;
     let timer: NodeJS.Timeout;
     const arm = (remainingMs: number): void => {

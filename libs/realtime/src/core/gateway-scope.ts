@@ -11,6 +11,10 @@ export const gatewayScope = {
   enable(): void {
     storage ??= new AsyncLocalStorage();
   },
+  /** False: `run` would do nothing but call. */
+  get isEnabled(): boolean {
+    return storage !== undefined;
+  },
   run<T>(task: () => T): T {
     return storage === undefined ? task() : storage.run(true, task);
   },

@@ -37,7 +37,7 @@ export function checkTrustProxy(option: unknown): string[] {
 export function clientAddress(option: TrustProxy | undefined): ClientAddress {
   const trust = compileTrust(option ?? false);
   return (request) => {
-    const [peer] = proxyAddr.all(request as IncomingMessage, neverTrust);
+    const peer = request.socket?.remoteAddress;
     if (peer === undefined) return 'unknown';
     if (trust === neverTrust) return withoutMapping(peer);
     // Nearest first. A hop that is not an address cannot be the client: the hop that reported it is the last one known.

@@ -1,6 +1,7 @@
 import type { PresenceUser } from 'nestjs-realtime-protocol';
 import { randomId, type ConnectionId, type Incarnation } from '../core/ids.js';
 import type { EnterOptions, EnterResult, PresenceChange, PresenceTransition } from '../presence/presence-store.js';
+import { SmallMap } from '../core/small-map.js';
 import { isSameUser, presenceUser, type StoredEntry } from '../presence/presence-user.js';
 
 export interface NewEntry extends Omit<StoredEntry, 'order'> {
@@ -16,7 +17,7 @@ export class MemoryPresenceRoom {
   version = 0;
   connections = 0;
   bytes = 0;
-  readonly users = new Map<string, Map<ConnectionId, StoredEntry>>();
+  readonly users = new SmallMap<string, Map<ConnectionId, StoredEntry>>();
   private entered = 0;
 
   constructor(
@@ -37,7 +38,7 @@ export class MemoryPresenceRoom {
     const evicted = known || options.restore ? [] : this.makeRoom(userId, device, options);
     if (!Array.isArray(evicted)) return evicted;
     for (const gone of evicted) this.delete(userId, gone.connectionId);
-    const entries = this.users.get(userId) ?? new Map<ConnectionId, StoredEntry>();
+    const entries = this.users.get(userId) ?? new SmallMap<ConnectionId, StoredEntry>();
     if (known) this.delete(userId, connectionId);
     const order = known?.order ?? (this.entered += 1);
     this.users.set(userId, entries.set(connectionId, { incarnation, device, meta, order }));
@@ -69,6 +70,7 @@ export class MemoryPresenceRoom {
   /** Whom a new entry pushes out, or that there is no place. Changes nothing. */
   private makeRoom(userId: string, device: string, options: EnterOptions): Evicted[] | EnterResult {
     const { maxPerUser = 0, maxTotal = 0, onFull, replaceDevice } = options;
+    if (maxTotal <= 0 && !this.users.has(userId)) return [];
     const own = [...(this.users.get(userId) ?? [])]
       .map(([connectionId, entry]) => ({ connectionId, entry }))
       .sort((a, b) => a.entry.order - b.entry.order);

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { SeriesCap } from './series-cap.js';
+import { TallyHistogram } from './tally-histogram.js';
 
 /** Series of one metric, whatever clients and apps invent. */
 export const MAX_SERIES = 50;
@@ -75,5 +76,11 @@ export class MetricFactory {
     labelNames: Label[] = [],
   ): Histogram<Label> {
     return new Histogram({ name: `realtime_${name}`, help, buckets, labelNames, registers: [this.registry] });
+  }
+
+  /** For the message path. */
+  tallyHistogram(name: string, help: string, buckets: number[], labelName: string): TallyHistogram {
+    const { registry } = this;
+    return new TallyHistogram({ name: `realtime_${name}`, help, buckets, labelName, maxSeries: MAX_SERIES, registry });
   }
 }

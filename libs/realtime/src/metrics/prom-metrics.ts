@@ -1,7 +1,7 @@
 import type { Gauge, Histogram, Registry } from 'prom-client';
 import type { RealtimeMetrics } from '../core/metrics.js';
-import { MAX_SERIES, MetricFactory, type Tally } from './metric-factory.js';
-import { OTHER, SeriesCap } from './series-cap.js';
+import { MetricFactory, type Tally } from './metric-factory.js';
+import type { TallyHistogram } from './tally-histogram.js';
 
 const FAST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const MEMBERS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
@@ -25,8 +25,7 @@ export class PromMetrics implements RealtimeMetrics {
   private readonly recoveries: Tally;
   private readonly throttles: Tally;
   private readonly drops: Tally;
-  private readonly handlerSeconds: Histogram<'event'>;
-  private readonly handlerEvents = new SeriesCap(MAX_SERIES);
+  private readonly handlerSeconds: TallyHistogram;
   private readonly fanOut: Histogram;
   private readonly commandSeconds: Histogram<'ok'>;
   private readonly deliverySeconds: Histogram;
@@ -50,7 +49,7 @@ export class PromMetrics implements RealtimeMetrics {
     this.recoveries = make.tally('recoveries_total', 'Joins with a position', ['recovered']);
     this.throttles = make.tally('throttled_total', 'What a limit refused', ['limit']);
     this.drops = make.tally('dropped_total', 'What was lost or refused on purpose', ['kind']);
-    this.handlerSeconds = make.histogram('handler_seconds', 'Time in handlers', FAST_SECONDS, ['event']);
+    this.handlerSeconds = make.tallyHistogram('handler_seconds', 'Time in handlers', FAST_SECONDS, 'event');
     this.fanOut = make.histogram('fanout_members', 'Local recipients of a publication', MEMBERS);
     this.commandSeconds = make.histogram('redis_command_seconds', 'Time of Redis commands', FAST_SECONDS, ['ok']);
     this.deliverySeconds = make.histogram(
@@ -99,8 +98,7 @@ export class PromMetrics implements RealtimeMetrics {
   }
 
   handled(event: string, seconds: number): void {
-    const [capped = OTHER] = this.handlerEvents.cap([event]);
-    this.handlerSeconds.observe({ event: capped }, seconds);
+    this.handlerSeconds.add(event, seconds);
   }
 
   errorAck(code: string): void {

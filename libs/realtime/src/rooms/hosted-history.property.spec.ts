@@ -90,16 +90,14 @@ class World {
 
   constructor(recentBytes: number) {
     this.recent = new RecentPublications(recentBytes);
-    this.history = new HostedHistory({
+    this.history = new HostedHistory(ROOM, RETENTION, {
       ...{
-        room: ROOM,
-        retention: RETENTION,
         log: this.log,
         clock: this.clock,
         metrics: noMetrics,
         recent: this.recent,
       },
-      deliver: ({ text, position }) => {
+      deliver: (_room, { text, position }) => {
         for (const client of this.clients)
           if (client.isIn) client.take(JSON.parse(/,(".*?"),/.exec(text)?.[1] ?? ''), position);
       },

@@ -29,10 +29,10 @@ function start(room: string) {
     },
   };
   void bus.subscribe(roomChannel(room), (payload) => channel.push(decodeRoomMessage(payload) as NumberedMessage));
-  const history = new HostedHistory({
-    ...{ room, retention: RETENTION, log: counting, clock, metrics: noMetrics },
+  const history = new HostedHistory(room, RETENTION, {
+    ...{ log: counting, clock, metrics: noMetrics },
     recent: new RecentPublications<NumberedMessage>(1_000_000),
-    deliver: (message) => delivered.push(message),
+    deliver: (_room, message) => delivered.push(message),
     tell: () => undefined,
   });
   const publish = async (id: string): Promise<void> => {

@@ -23,15 +23,14 @@ import type { RoomMember } from './room-member.js';
 import { isUserRoom } from './user-rooms.js';
 import { RoomRecovery, decodeRead, type NumberedMessage, type Recovery, type Wanted } from './room-recovery.js';
 
+/** Shared by all rooms: there is one for each user. */
 export interface HostedHistoryDeps {
-  readonly room: string;
-  readonly retention: Retention;
   readonly log: Pick<RoomLog, 'read' | 'states'>;
   readonly clock: Clock;
   readonly metrics: Pick<RealtimeMetrics, 'dropped' | 'gap'>;
   readonly recent: RecentPublications<NumberedMessage>;
   /** To the room's members on this node. */
-  readonly deliver: (message: NumberedMessage) => void;
+  readonly deliver: (room: string, message: NumberedMessage) => void;
   readonly tell: (status: RoomStatus) => void;
 }
 
@@ -67,11 +66,11 @@ export class HostedHistory {
   /** Published before the room was first looked at, and perhaps still on its way to members who were here before. */
   private late: { readonly upTo: Position; readonly except: string[] } | undefined;
 
-  constructor(private readonly deps: HostedHistoryDeps) {}
-
-  get retention(): Retention {
-    return this.deps.retention;
-  }
+  constructor(
+    private readonly room: string,
+    readonly retention: Retention,
+    private readonly deps: HostedHistoryDeps,
+  ) {}
 
   /** Undefined: nothing was heard or read yet. */
   get position(): Position | undefined {
@@ -156,15 +155,19 @@ export class HostedHistory {
 
   private begin({ offset }: Position, isHeard: boolean): void {
     const standing = () => ({ position: this.state.position as Position, forks: this.state.forks });
-    this.recovery = new RoomRecovery({ ...this.deps, standing }, isHeard ? offset - 1 : offset);
+    this.recovery = new RoomRecovery(
+      { ...this.deps, room: this.room, retention: this.retention, standing },
+      isHeard ? offset - 1 : offset,
+    );
   }
 
   private carryOut(effect: ContinuityEffect<NumberedMessage>): void {
-    const { room, metrics } = this.deps;
+    const { room } = this;
+    const { metrics } = this.deps;
     switch (effect.type) {
       case 'deliver':
         this.recovery?.add(effect.messages);
-        return effect.messages.forEach((message) => this.deps.deliver(message));
+        return effect.messages.forEach((message) => this.deps.deliver(room, message));
       case 'gap':
         metrics.gap('told');
         this.recovery?.interrupt(effect.position.offset);
@@ -182,7 +185,8 @@ export class HostedHistory {
 
   /** Never rejects: what cannot be read is read again after a pause. */
   private async fetch(after: number, attempt: number): Promise<void> {
-    const { log, room, retention, metrics } = this.deps;
+    const { room, retention } = this;
+    const { log, metrics } = this.deps;
     if (attempt > 0) await (this.pause ??= new Pause(this.deps.clock)).wait(backoffMs(attempt));
     if (this.state.phase === 'closed') return;
     let read: LogRead;
@@ -196,7 +200,8 @@ export class HostedHistory {
   }
 
   private async look(): Promise<void> {
-    const { log, room, retention, clock } = this.deps;
+    const { room, retention } = this;
+    const { log, clock } = this.deps;
     const [state] = await log.states([{ room, retention }]);
     this.lookedAt = clock.now();
     if (!state) return;
@@ -213,7 +218,7 @@ export class HostedHistory {
   /** Not to those whose answer had it. */
   private deliverLate(message: NumberedMessage, except: readonly string[]): void {
     const { header } = message;
-    this.deps.deliver({ ...message, header: { ...header, x: [...(header.x ?? []), ...except] } });
+    this.deps.deliver(this.room, { ...message, header: { ...header, x: [...(header.x ?? []), ...except] } });
   }
 
   /** A member may know more than this node; what it knows came from the log, so the log knows it, too. */

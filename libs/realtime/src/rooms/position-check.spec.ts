@@ -51,9 +51,9 @@ async function start(names: readonly string[]) {
     hasMembers: () => true,
     createPresence: () => undefined,
     createHistory: (room) =>
-      new HostedHistory({
-        ...{ room, retention: RETENTION, log, clock, metrics: noMetrics, recent, tell: () => undefined },
-        deliver: ({ position }) => delivered.push(`${room} ${position.offset}`),
+      new HostedHistory(room, RETENTION, {
+        ...{ log, clock, metrics: noMetrics, recent, tell: () => undefined },
+        deliver: (_room, { position }) => delivered.push(`${room} ${position.offset}`),
       }),
   });
   const check = new PositionCheck({ bus, store, log, hosted, presence, clock, onError: () => undefined });

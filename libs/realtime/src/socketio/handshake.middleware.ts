@@ -3,6 +3,7 @@ import type { ConnectionFlow } from '../connection/connection-flow.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { Gateways, ServerAddress } from './gateways.js';
+import { trimConnection } from './lean-emitters.js';
 import { releaseRequest } from './lean-transport.js';
 import type { MessageDispatcher } from './message-dispatcher.js';
 import { Session, type ReportError } from './session.js';
@@ -62,7 +63,7 @@ export class Handshake {
     session.isServed = true;
     this.deps.flow.serve(session.connection);
     // By then every gateway has begun its handleConnection, and what is begun is waited for.
-    setImmediate(() => session.whenOpen(() => releaseRequest(socket)));
+    setImmediate(settle, session);
   }
 
   private async admit(socket: Socket, address: ServerAddress, next: Next): Promise<void> {
@@ -116,4 +117,15 @@ function isLost(reason: string): boolean {
 
 function isOurClient(auth: unknown): boolean {
   return typeof auth === 'object' && auth !== null && 'rt' in auth;
+}
+
+function settle(session: Session): void {
+  if (session.isOpening) session.whenOpen(() => lighten(session));
+  else lighten(session);
+}
+
+/** All that listens to the connection from its beginning does by now, and all that reads its request has read it. */
+function lighten({ socket }: Session): void {
+  releaseRequest(socket);
+  trimConnection(socket);
 }

@@ -1,16 +1,25 @@
-import { REALTIME_CODES } from 'nestjs-realtime-protocol';
+import { REALTIME_CODES, type WireError } from 'nestjs-realtime-protocol';
 import type { Cancel, Clock } from '../core/clock.js';
-import type { Message } from './message.js';
 
 /** How often unanswered messages are looked at, in milliseconds: a timeout is late by at most this. */
 const SWEEP_MS = 1_000;
 
+/** A place in the list of those that wait; whoever is in none has no neighbours. */
+export interface Waiting {
+  readonly receivedAt: number;
+  refuse(error: WireError): void;
+  older: Waiting | undefined;
+  newer: Waiting | undefined;
+}
+
 /**
- * Messages whose ack has not been called. One timer for all, running only while there are any: a message costs an entry
- * in a set, not a timer. The set is in order of arrival, so a sweep stops at the first young one.
+ * Messages whose ack has not been called. One timer for all, running only while there are any: a message costs two
+ * references, not a timer. The list is in order of arrival, so a sweep stops at the first young one.
  */
 export class InFlight {
-  private readonly messages = new Set<Message>();
+  private oldest: Waiting | undefined;
+  private newest: Waiting | undefined;
+  private count = 0;
   private readonly idle: (() => void)[] = [];
   private timer: Cancel | undefined;
 
@@ -20,33 +29,44 @@ export class InFlight {
   ) {}
 
   get size(): number {
-    return this.messages.size;
+    return this.count;
   }
 
-  add(message: Message): void {
-    this.messages.add(message);
+  add(message: Waiting): void {
+    message.older = this.newest;
+    if (this.newest) this.newest.newer = message;
+    else this.oldest = message;
+    this.newest = message;
+    this.count += 1;
     if (this.timeoutMs > 0) this.timer ??= this.clock.every(Math.min(SWEEP_MS, this.timeoutMs), () => this.sweep());
   }
 
-  delete(message: Message): void {
-    this.messages.delete(message);
-    if (this.messages.size > 0) return;
+  /** Nothing happens to one that is not in the list any more. */
+  delete(message: Waiting): void {
+    const { older, newer } = message;
+    if (!older && this.oldest !== message) return;
+    if (older) older.newer = newer;
+    else this.oldest = newer;
+    if (newer) newer.older = older;
+    else this.newest = older;
+    message.older = message.newer = undefined;
+    this.count -= 1;
+    if (this.count > 0) return;
     for (const resolve of this.idle.splice(0)) resolve();
   }
 
   /** Resolves when every message that was expected an answer to has got it. */
   whenIdle(): Promise<void> {
-    return this.messages.size === 0 ? Promise.resolve() : new Promise((resolve) => this.idle.push(resolve));
+    return this.count === 0 ? Promise.resolve() : new Promise((resolve) => this.idle.push(resolve));
   }
 
   private sweep(): void {
-    const oldest = this.clock.now() - this.timeoutMs;
-    for (const message of this.messages) {
-      if (message.receivedAt > oldest) break;
+    const latest = this.clock.now() - this.timeoutMs;
+    for (let message = this.oldest; message && message.receivedAt <= latest; message = this.oldest) {
       message.refuse({ code: 'TIMEOUT', ...REALTIME_CODES.TIMEOUT });
-      this.messages.delete(message);
+      this.delete(message);
     }
-    if (this.messages.size > 0) return;
+    if (this.count > 0) return;
     this.timer?.();
     this.timer = undefined;
   }

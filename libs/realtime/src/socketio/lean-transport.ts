@@ -26,7 +26,7 @@ export function releaseRequest({ conn }: Socket): void {
 
 function leanRequest(request: LeanRequest): IncomingMessage {
   const lean = Object.create(Object.getPrototypeOf(request) as object) as LeanRequest;
-  for (const key of KEPT) Object.assign(lean, { [key]: request[key] });
+  for (const key of KEPT) (lean as Record<PropertyKey, unknown>)[key] = request[key];
   lean.headers = request.headers;
   for (const key of Reflect.ownKeys(request)) if (!NODES_OWN.has(key)) lean[key] = request[key];
   return lean;

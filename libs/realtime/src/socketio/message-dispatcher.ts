@@ -11,13 +11,15 @@ import { RequestScope } from '../requests/request-scope.js';
 import type { RequestKey } from '../requests/request-store.js';
 import { answeringUse } from './app-middleware.js';
 import { wireOf } from './exceptions.js';
+import { directHandlerOf, isThenable } from './direct-handlers.js';
 import type { GatewayHandler } from './gateway-handlers.js';
-import { settle, settleRejected } from './handler-result.js';
+import { settle, settleRejected, type Handling } from './handler-result.js';
 import { InFlight } from './in-flight.js';
 import { Message, type AckFunction } from './message.js';
 import { MALFORMED_EVENT } from './packet-bounds.js';
 import { sessionOf } from './session-of.js';
 import type { HandlerTable, Session } from './session.js';
+import { gateMessages, passOn, type Dispatch } from './socket-dispatch.js';
 
 export interface DispatcherDeps {
   readonly clock: Clock;
@@ -42,7 +44,6 @@ interface Call {
   readonly handler: GatewayHandler;
   readonly gateway: object | undefined;
 }
-type NextFunction = (error?: Error) => void;
 
 /**
  * The way of every message: gate (limits, names, `realtime:*`) → the app's own socket middlewares → the gateways' handlers →
@@ -51,35 +52,55 @@ type NextFunction = (error?: Error) => void;
  */
 export class MessageDispatcher {
   readonly inFlight: InFlight;
+  private readonly onAnswer = (message: Message): void => this.inFlight.delete(message);
+  private readonly longer = new WeakMap<readonly HandlerTable[], WeakMap<HandlerTable, readonly HandlerTable[]>>();
   private readonly listeners = new Map<string, SocketListener>();
   /** `socket.use` as the app sees it: what its middleware refuses is answered, too. One function for all sockets. */
   private readonly useOfApp: Socket['use'];
+  private readonly dispatchOfSocket: Dispatch;
 
   constructor(private readonly deps: DispatcherDeps) {
     this.inFlight = new InFlight(deps.clock, deps.handlerTimeoutMs);
+    const gate = (session: Session, packet: unknown[]): void => this.gate(session, packet, passOn);
+    this.dispatchOfSocket = function (this: Socket, packet) {
+      const session = sessionOf<Session>(this);
+      if (session) gate(session, packet);
+    };
     this.useOfApp = answeringUse((session, packet, error) => this.refuse(session, packet, error));
   }
 
-  /** First of the socket's middlewares, before any that the app adds. */
+  /** Before any middleware that the app adds. */
   attach(session: Session): void {
-    session.socket.use((packet, next) => this.gate(session, packet as unknown[], next));
-    session.socket.use = this.useOfApp;
+    const { socket } = session;
+    if (!gateMessages(socket, this.dispatchOfSocket))
+      socket.use((packet, next) => this.gate(session, packet as unknown[], () => next()));
+    socket.use = this.useOfApp;
   }
 
   /** Takes what Nest bound for one gateway. Handlers of several gateways for one event all run; the first answer counts. */
   bind(session: Session, table: HandlerTable): void {
-    session.handlers = session.handlers.concat(table);
+    session.handlers = this.withTable(session.handlers, table);
     for (const { message } of table.handlers) {
       const listener = this.listenerFor(String(message));
       if (!session.socket.listeners(String(message)).includes(listener)) session.socket.on(String(message), listener);
     }
   }
 
-  private gate(session: Session, packet: unknown[], next: NextFunction): void {
+  /** Sessions with the same tables share their list. */
+  private withTable(tables: readonly HandlerTable[], table: HandlerTable): readonly HandlerTable[] {
+    if (!table.gateway) return tables.concat(table);
+    let longer = this.longer.get(tables);
+    if (!longer) this.longer.set(tables, (longer = new WeakMap()));
+    let list = longer.get(table);
+    if (!list) longer.set(table, (list = tables.concat(table)));
+    return list;
+  }
+
+  private gate(session: Session, packet: unknown[], pass: typeof passOn): void {
     const held = this.deps.hold();
-    if (held) return void held.then(() => this.gate(session, packet, next));
-    const connection = session.connection;
-    if (!connection) return next();
+    if (held) return void held.then(() => this.gate(session, packet, pass));
+    const { connection, socket } = session;
+    if (!connection) return pass(socket, packet);
     const event = packet[0];
     const isKnown = typeof event === 'string' && this.isKnown(session, event);
     this.deps.metrics.messageIn(isKnown ? event : '_unknown');
@@ -90,7 +111,7 @@ export class MessageDispatcher {
     if (event === MALFORMED_EVENT)
       return this.refuse(session, packet, wireOf('BAD_REQUEST', 'The payload is nested too deep'));
     if (isReservedEvent(event)) return this.request(session, event, packet);
-    if (isKnown) return next();
+    if (isKnown) return pass(socket, packet);
     this.refuse(session, packet, wireOf('NOT_FOUND', isEventName(event) ? 'No handler for this event' : undefined));
   }
 
@@ -137,8 +158,10 @@ export class MessageDispatcher {
   private dispatch(session: Session, event: string, args: unknown[]): void {
     const { data, ack, envelope } = payloadOf(args, 0);
     const message = this.begin(event, ack);
+    const isRequest = envelope !== undefined && ack !== undefined;
+    if (!isRequest && !session.isOpening) return this.runAll(session, message, data);
     const isAccepted = session.whenOpen(() => {
-      if (envelope && ack && session.connection) void this.runOnce(session, message, envelope, data);
+      if (isRequest && session.connection) void this.runOnce(session, message, envelope, data);
       else this.runAll(session, message, data);
     });
     if (!isAccepted) this.fail(session, message, TOO_EARLY);
@@ -175,20 +198,35 @@ export class MessageDispatcher {
   private runAll(session: Session, message: Message, data: unknown): void {
     for (const { handlers, gateway } of session.handlers) {
       for (const handler of handlers) {
-        if (handler.message === message.event) void this.run({ session, message, handler, gateway }, data);
+        if (handler.message === message.event) this.run({ session, message, handler, gateway }, data);
       }
     }
   }
 
-  private async run({ session, message, handler, gateway }: Call, data: unknown): Promise<void> {
+  /** Without a promise of its own, unless the handler makes one. */
+  private run(task: Call, data: unknown): void {
+    const { session, message, handler } = task;
+    const handling = { session, message, isManual: handler.isAckHandledManually === true, metrics: this.deps.metrics };
+    let result: unknown;
     try {
-      const { callback } = handler;
-      const result = await gatewayScope.run(() =>
-        gateway ? callback.call(gateway, session.socket, data, message.ack) : callback(data, message.ack),
-      );
-      settle({ session, message, isManual: handler.isAckHandledManually === true, metrics: this.deps.metrics }, result);
+      result = gatewayScope.isEnabled ? gatewayScope.run(() => call(task, data)) : call(task, data);
     } catch (exception) {
-      settleRejected({ session, message, isManual: false, metrics: this.deps.metrics }, exception);
+      return this.end(handling, false, exception);
+    }
+    if (!isThenable(result)) return this.end(handling, true, result);
+    void Promise.resolve(result).then(
+      (value) => this.end(handling, true, value),
+      (exception: unknown) => this.end(handling, false, exception),
+    );
+  }
+
+  private end(handling: Handling, isResolved: boolean, outcome: unknown): void {
+    const { message, session } = handling;
+    try {
+      if (isResolved) settle(handling, outcome);
+      else this.fail(session, message, outcome);
+    } catch (exception) {
+      this.fail(session, message, exception);
     } finally {
       this.deps.metrics.handled(message.event, (this.deps.clock.now() - message.receivedAt) / 1_000);
     }
@@ -199,10 +237,19 @@ export class MessageDispatcher {
   }
 
   private begin(event: string, ack: AckFunction | undefined): Message {
-    const message = new Message(event, ack, this.deps.clock.now(), (answered) => this.inFlight.delete(answered));
+    const message = new Message(event, ack, this.deps.clock.now(), this.onAnswer);
     if (ack) this.inFlight.add(message);
     return message;
   }
+}
+
+/** Nest's own chain, or the direct way past it. */
+function call({ handler, gateway, session, message }: Call, data: unknown): unknown {
+  const { callback } = handler;
+  if (!gateway) return callback(data, message.ack);
+  const direct = directHandlerOf(callback);
+  if (direct) return direct(session.socket, data, message.ack);
+  return callback.call(gateway, session.socket, data, message.ack);
 }
 
 interface RequestRun {

@@ -1,4 +1,5 @@
 import type { ErrorAck, WireError } from 'nestjs-realtime-protocol';
+import type { Waiting } from './in-flight.js';
 
 export type AckFunction = (...values: unknown[]) => void;
 type TaggedAck = AckFunction & { [MESSAGE]?: Message };
@@ -10,13 +11,16 @@ const MESSAGE = Symbol('nestjs-realtime:message');
  * One message of a client and its one answer. Invariant: the client's ack is called at most once, whoever calls it;
  * a message that nobody expects an answer to never sends one.
  */
-export class Message {
+export class Message implements Waiting {
   /** What a guard, pipe, interceptor or handler threw, seen before the app's own filters; Nest then resolves to undefined. */
   failure: { readonly exception: unknown } | undefined;
   /** Told when the connection ended before an Observable did: nobody will answer. Undefined: nobody wants to know. */
   onAbandoned: (() => void) | undefined;
   /** Handed to Nest in place of the client's function, so that every answer passes here. */
   readonly ack: AckFunction | undefined;
+  /** Its neighbours among the messages that wait for an answer. */
+  older: Waiting | undefined = undefined;
+  newer: Waiting | undefined = undefined;
   private isAnswered: boolean;
 
   constructor(

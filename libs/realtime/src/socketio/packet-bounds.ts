@@ -23,7 +23,7 @@ const NO_AUTH = '{"token":false}';
 
 /** True if brackets nest deeper than `max`, looking no further than where they do. Does not validate the JSON. */
 export function isDeeperThan(json: string, max: number, from = 0): boolean {
-  if (json.length - from <= max) return false;
+  if (json.length - from <= max || hasFewBrackets(json, max, from)) return false;
   let depth = 0;
   let inString = false;
   for (let index = from; index < json.length; index += 1) {
@@ -37,6 +37,18 @@ export function isDeeperThan(json: string, max: number, from = 0): boolean {
     } else if (char === 0x5d || char === 0x7d) depth -= 1;
   }
   return false;
+}
+
+/** What opens at most `max` brackets cannot nest deeper: nearly every message, found without a look at each character. */
+function hasFewBrackets(json: string, max: number, from: number): boolean {
+  let count = 0;
+  for (const bracket of ['{', '[']) {
+    for (let at = json.indexOf(bracket, from); at !== -1; at = json.indexOf(bracket, at + 1)) {
+      count += 1;
+      if (count > max) return false;
+    }
+  }
+  return true;
 }
 
 /** Keeps type, namespace and ack id, so that the right connection can answer `BAD_REQUEST`; everything but events is invalid. */

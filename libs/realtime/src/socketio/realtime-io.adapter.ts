@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from 'node:http';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { Server, type ServerOptions, type Socket } from 'socket.io';
+import { makeHandlersDirect } from './direct-handlers.js';
 import { shareHandlers, type GatewayHandler, type SharesHandlers } from './gateway-handlers.js';
 import type { Gateways } from './gateways.js';
 import type { Handshake } from './handshake.middleware.js';
@@ -48,6 +49,7 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
     super();
     watchFailures();
     shareHandlers();
+    makeHandlersDirect();
     deps.gateways.answerFailures();
     if (deps.gatewayGuard) deps.gateways.prependGuard(deps.gatewayGuard);
   }

@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.js';
 import { boundedParser } from './bounded-parser.js';
 import { Compression, NEGOTIATED } from './compression.js';
 import type { DeflateOptions } from './deflated-frame.js';
+import { joinFirstWrites } from './first-writes.js';
 import { TurnSocket } from './turn-socket.js';
 import type { WriteTurn } from './write-turn.js';
 
@@ -40,11 +41,13 @@ function boundedWebSocketServer(
     // Not told to Engine.IO, which would frame and deflate each broadcast again for each recipient.
     ...(compression ? { compression, perMessageDeflate: NEGOTIATED } : {}),
   };
-  return class extends WebSocketServer {
+  class BoundedServer extends WebSocketServer {
     constructor(options: WsServerOptions) {
       super({ ...options, ...ours } as WsServerOptions);
     }
-  } as typeof WebSocketServer;
+  }
+  if (turn) joinFirstWrites(BoundedServer.prototype);
+  return BoundedServer as typeof WebSocketServer;
 }
 
 /** Socket.IO's options; ours win over `socketio`, because the library's promises depend on them. */

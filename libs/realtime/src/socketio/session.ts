@@ -29,6 +29,9 @@ interface Outgoing {
   packet(packet: unknown, options: { volatile: boolean }): void;
 }
 
+/** Of every session until Nest binds some. */
+const NO_HANDLERS: readonly HandlerTable[] = [];
+
 /** Messages that may wait for an async `handleConnection`; more are refused. */
 const MAX_WAITING = 64;
 
@@ -42,7 +45,7 @@ export type ReportError = (exception: unknown, session: Session, event?: string)
 export class Session implements ConnectionLink, FailureSink {
   connection: Connection | undefined;
   /** Replaced, never changed: an array that grows keeps room for more, and there is one for each connection. */
-  handlers: readonly HandlerTable[] = [];
+  handlers: readonly HandlerTable[] = NO_HANDLERS;
   /** Subscriptions of Observable answers; created by the first. */
   streams: Set<{ unsubscribe(): void }> | undefined;
   /** The app has seen it. */
@@ -142,6 +145,11 @@ export class Session implements ConnectionLink, FailureSink {
       this.opening -= 1;
       if (this.opening === 0) this.resume();
     }
+  }
+
+  /** A `handleConnection` has not settled yet. */
+  get isOpening(): boolean {
+    return this.opening > 0;
   }
 
   /** Runs `task` now, or after every `handleConnection` has settled; false if too many wait already. */

@@ -1,0 +1,93 @@
+import type { Cancel, Clock } from '../core/clock.js';
+import { RealtimeError } from '../core/realtime-error.js';
+
+export interface HandshakeQueueOptions {
+  readonly clock: Clock;
+  /** Handshakes that are checked at a time. */
+  readonly maxRunning: number;
+  /** Milliseconds that one may wait for its turn. */
+  readonly maxWaitMs: number;
+}
+
+interface Waiting {
+  readonly begin: () => void;
+  readonly refuse: () => void;
+  readonly dueAt: number;
+}
+
+/** Clients that were refused come back one by one. */
+const RETRY_FROM_MS = 1_000;
+const RETRY_SPREAD_MS = 4_000;
+
+/**
+ * Lets a bounded number of handshakes ask the app's checks and the cluster's store at a time; the others wait in order of
+ * arrival. So a storm is slow instead of failing: each check has its deadline for itself, and what it asks is not asked by
+ * thousands at once. Whoever waits too long is told to come back. One timer for all that wait, none while nobody does.
+ */
+export class HandshakeQueue {
+  private readonly waiting = new Set<Waiting>();
+  private running = 0;
+  private timer: Cancel | undefined;
+
+  constructor(
+    private readonly options: HandshakeQueueOptions,
+    private readonly random: () => number = Math.random,
+  ) {}
+
+  get pending(): number {
+    return this.running + this.waiting.size;
+  }
+
+  /** Runs `check` when it is its turn. @throws RealtimeError `UNAVAILABLE` with `retryAfterMs` if that takes too long. */
+  async run<Result>(check: () => Promise<Result>): Promise<Result> {
+    if (this.running < this.options.maxRunning) this.running += 1;
+    else await this.turn();
+    try {
+      return await check();
+    } finally {
+      this.next();
+    }
+  }
+
+  private turn(): Promise<void> {
+    return new Promise((begin, reject) => {
+      const refuse = (): void => reject(this.refusal());
+      this.waiting.add({ begin, refuse, dueAt: this.options.clock.now() + this.options.maxWaitMs });
+      this.timer ??= this.watch(this.options.maxWaitMs);
+    });
+  }
+
+  /** Hands the place over, so that nobody who comes now overtakes those who wait. */
+  private next(): void {
+    const [first] = this.waiting;
+    if (!first) {
+      this.running -= 1;
+      return;
+    }
+    this.waiting.delete(first);
+    if (this.waiting.size === 0) this.rest();
+    first.begin();
+  }
+
+  private watch(delayMs: number): Cancel {
+    return this.options.clock.after(delayMs, () => {
+      this.timer = undefined;
+      const now = this.options.clock.now();
+      for (const one of this.waiting) {
+        if (one.dueAt > now) return void (this.timer = this.watch(one.dueAt - now));
+        this.waiting.delete(one);
+        one.refuse();
+      }
+    });
+  }
+
+  private rest(): void {
+    this.timer?.();
+    this.timer = undefined;
+  }
+
+  private refusal(): RealtimeError {
+    const retryAfterMs = Math.round(RETRY_FROM_MS + this.random() * RETRY_SPREAD_MS);
+    return new RealtimeError('UNAVAILABLE', 'Too many connect at once', { retryAfterMs });
+  }
+}
