@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect as connectTcp, createServer, type AddressInfo } from 'node:net';
 import { jest } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
 import { connectedClient, type ClientOptions, type Received, type StockClient } from '../support/inbox.js';
@@ -158,8 +158,7 @@ describe('when clients poll', () => {
 
   it('sends nobody to a worker that is still starting', async () => {
     await using cores = await boot({
-      // A worker that polling clients are just leaving can take long to close; how workers end is no part of this.
-      cluster: { port: 0, sticky: true, restart: { minDelayMs: 1, maxDelayMs: 2 }, shutdownTimeoutMs: 2_000 },
+      cluster: { port: 0, sticky: true, restart: { minDelayMs: 1, maxDelayMs: 2 } },
       realtime: { transports: ['polling'], redis: { url: redis.url, keyPrefix: `${redis.prefix}starting:` } },
     });
     const pids = await cores.workers(2);
@@ -176,6 +175,29 @@ describe('when clients poll', () => {
     }
     const [successor] = await cores.workers(1);
     expect([...reached]).toEqual([pids[1], successor]);
+  });
+
+  it('ends while clients still hold connections that no worker will answer', async () => {
+    await using cores = await boot({
+      cluster: { port: 0, workers: 1, sticky: true },
+      realtime: { transports: ['polling'], redis: { url: redis.url, keyPrefix: `${redis.prefix}held:` } },
+    });
+    await cores.workers(1);
+    const { port, host, origin } = new URL(cores.url);
+    const held = ['', `POST /chat HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 9\r\n\r\n`].map((sent) => {
+      const client = connectTcp(Number(port), '127.0.0.1')
+        .on('error', () => undefined)
+        .resume();
+      if (sent) client.write(sent);
+      return { client, closed: new Promise((resolve) => client.once('close', resolve)) };
+    });
+    await Promise.all(held.map(({ client }) => once(client, 'connect')));
+    // Connections are taken in their order: this one is answered after the primary has both.
+    expect((await fetch(`${origin}/socket.io/?EIO=4&transport=polling`)).status).toBe(200);
+    cores.signal('SIGTERM');
+    expect(await cores.exited).toBe(0);
+    expect(cores.output).toMatch(/worker 1 \(\d+\) ended: SIGTERM/);
+    await Promise.all(held.map(({ closed }) => closed));
   });
 
   it('answers 503 while no worker serves', async () => {

@@ -60,6 +60,9 @@ export class StickyDoor {
   }
 
   private accept(socket: Socket): void {
+    // A worker that has ended answers no request whose bytes went through this process: its client must not hold the primary,
+    // which closes the connection by ending. A worker gets a handle of its own, which holds it.
+    socket.unref();
     socket.on('error', () => socket.destroy());
     socket.setTimeout(SILENT_MS, () => socket.destroy());
     // Browsers open connections long before they use them: the worker is chosen when there is something to read.
