@@ -1,5 +1,6 @@
 import { Session } from './peers/session.js';
 import type { Peer } from './peers/peer.js';
+import { ChildEndedError } from './harness/child.js';
 import { Progress } from './harness/progress.js';
 import { Samples } from './results/outcome.js';
 import type { Plan, Scenario, Step } from './scenario.js';
@@ -51,7 +52,12 @@ async function runSteps<Key extends string>(session: Session, run: PeerRun<Key>)
   const { plan, peer, samples, progress, describe } = run;
   for (const [index, step] of plan.steps.entries()) {
     progress.show(describe(step));
-    const sample = await plan.measure(session, step);
+    const sample = await plan.measure(session, step).catch((error: unknown) => {
+      // Where limits are looked for, a server that does not survive a step has found its own.
+      if (plan.isBeyondLimit && error instanceof ChildEndedError) return undefined;
+      throw error;
+    });
+    if (!sample) return progress.advance(`${describe(step)} · ended by itself`, plan.steps.length - index - 1);
     samples.add(peer.id, step, sample);
     const isLast = plan.isBeyondLimit?.(sample) === true;
     progress.advance(`${describe(step)} · ${summary(plan, sample)}`, isLast ? plan.steps.length - index - 1 : 0);

@@ -13,6 +13,8 @@ export interface ChildOptions {
 const DEADLINE_MS = 180_000;
 const END_WITHIN_MS = 3_000;
 
+export class ChildEndedError extends Error {}
+
 /** A process of the benchmark: it gets commands, one at a time, and answers each with one report. */
 export class Child<Command extends object, Report extends { readonly kind: string }> implements AsyncDisposable {
   private readonly process: ChildProcess;
@@ -31,7 +33,7 @@ export class Child<Command extends object, Report extends { readonly kind: strin
     const abort = new AbortController();
     const signal = AbortSignal.any([abort.signal, AbortSignal.timeout(DEADLINE_MS)]);
     const ended = once(this.process, 'exit', { signal }).then(([code]) => {
-      throw new Error(`The process ended with ${String(code)} instead of reporting '${kind}'`);
+      throw new ChildEndedError(`The process ended with ${String(code)} instead of reporting '${kind}'`);
     });
     try {
       for (;;) {
