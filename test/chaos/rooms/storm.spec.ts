@@ -114,7 +114,7 @@ describe('when everybody is cut off at once and comes back', () => {
       await publish(cluster, rooms, WHILE_AWAY);
       const replies = await Promise.all(
         guests.map(async (guest) => {
-          await lasting(random() * (BACK_WITHIN_MS - 2_000));
+          await lasting(random() * 0.8 * BACK_WITHIN_MS);
           return guest.join({ epoch: epochs.get(guest.room)!, offset: BEFORE });
         }),
       );

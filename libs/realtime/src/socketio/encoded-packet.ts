@@ -31,11 +31,12 @@ export class EncodedPacket {
   }
 }
 
-const packets = new WeakMap<EncodedEvent, EncodedPacket>();
+const PACKET = Symbol('nestjs-realtime:packet');
 
-/** The same packet for each socket that gets the event. */
-export function packetOf(event: EncodedEvent): EncodedPacket {
-  let packet = packets.get(event);
-  if (packet === undefined) packets.set(event, (packet = new EncodedPacket(event)));
-  return packet;
+/**
+ * The same packet for each socket that gets the event. Kept by the event itself: what a WeakMap knows of young objects lives
+ * until all of the heap is collected, and thousands of publications a second would fill it.
+ */
+export function packetOf(event: EncodedEvent & { [PACKET]?: EncodedPacket }): EncodedPacket {
+  return (event[PACKET] ??= new EncodedPacket(event));
 }
