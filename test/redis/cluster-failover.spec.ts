@@ -40,7 +40,12 @@ describe.each(['killed', 'hung'] as const)('when a master of a Redis Cluster is 
     await using b = await startBusNode({ ...optionsOf(cluster), commandTimeoutMs: 20_000 });
     const [lost = '', other = ''] = await keysOf(cluster);
     await delivers(a, b, 'before');
-    for (const key of [lost, other]) await a.connection.command('RPUSH', key, '0');
+    // What a replica has not got yet dies with its master.
+    for (const [index, key] of [lost, other].entries()) {
+      const client = await (cluster.masters[index] as TestRedis).client();
+      await client.sendCommand(['RPUSH', key, '0']);
+      expect(await client.sendCommand(['WAIT', '1', '10000'])).toBe(1);
+    }
 
     const [victim] = cluster.masters as [TestRedis];
     if (how === 'killed') await victim.stop();
