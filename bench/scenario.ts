@@ -79,7 +79,7 @@ export interface Check {
 export interface Results<Key extends string = string> {
   /** NaN where the peer was not measured. */
   at(peer: string, step: Step, key: Key): number;
-  /** The largest x whose median passes; 0 if none does. */
+  /** The largest x up to which every median passes; 0 if not even the first does. */
   largest(peer: string, isGood: (sample: Record<Key, number>) => boolean): number;
   has(peer: string): boolean;
 }

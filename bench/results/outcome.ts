@@ -86,11 +86,10 @@ function resultsOf<Key extends string>(plan: Plan<Key>, samples: Samples<Key>): 
     Object.fromEntries(plan.columns.map(({ key }) => [key, at(peer, step, key)])) as Record<Key, number>;
   return {
     at,
-    largest: (peer, isGood) =>
-      Math.max(
-        0,
-        ...plan.steps.filter((step) => isMeasured(peer, step) && isGood(medians(peer, step))).map(({ x }) => x),
-      ),
+    largest: (peer, isGood) => {
+      const end = plan.steps.findIndex((step) => !isMeasured(peer, step) || !isGood(medians(peer, step)));
+      return (end === -1 ? plan.steps.at(-1) : plan.steps[end - 1])?.x ?? 0;
+    },
     has: (peer) => plan.steps.some((step) => isMeasured(peer, step)),
   };
 }
