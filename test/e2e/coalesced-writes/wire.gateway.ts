@@ -80,24 +80,26 @@ export function engineOf(socket: Socket): Engine {
   return socket.conn as unknown as Engine;
 }
 
-/** What is written to a TCP connection from now on: one entry for each system call. */
+/** What is written to a TCP connection from now on: one entry for each system call, whoever makes it. */
 export function watchWrites(tcp: NetSocket): Buffer[][] {
   const writes: Buffer[][] = [];
-  const { _write, _writev } = tcp as unknown as Streams;
-  Object.assign(tcp, {
-    _write(chunk: Buffer, encoding: string, callback: () => void) {
+  const { _handle: handle } = tcp as unknown as { _handle: Handle };
+  const { writeBuffer, writev } = handle;
+  Object.assign(handle, {
+    writeBuffer(request: object, chunk: Buffer) {
       writes.push([chunk]);
-      _write.call(tcp, chunk, encoding, callback);
+      return writeBuffer.call(handle, request, chunk);
     },
-    _writev(chunks: { chunk: Buffer }[], callback: () => void) {
-      writes.push(chunks.map(({ chunk }) => chunk));
-      _writev.call(tcp, chunks, callback);
+    writev(request: object, chunks: Buffer[], isAllBuffers: boolean) {
+      writes.push(chunks);
+      return writev.call(handle, request, chunks, isAllBuffers);
     },
   });
   return writes;
 }
 
-interface Streams {
-  _write(chunk: Buffer, encoding: string, callback: () => void): void;
-  _writev(chunks: { chunk: Buffer }[], callback: () => void): void;
+/** Below Node's streams. */
+interface Handle {
+  writeBuffer(request: object, chunk: Buffer): number;
+  writev(request: object, chunks: Buffer[], isAllBuffers: boolean): number;
 }

@@ -1,10 +1,20 @@
-import type { EventEmitter } from 'node:events';
 import type { Socket as NetSocket } from 'node:net';
 import { WebSocket } from 'ws';
 import type { Server } from 'socket.io';
 import type { FrameParts, FrameSequence } from './frame-sequence.js';
-import type { Compression, Extension } from './compression.js';
+import type { Compression } from './compression.js';
 import type { FrameDeflater } from './deflated-frame.js';
+import { directHandle, writeDirectly, type StreamHandle } from './direct-write.js';
+import type {
+  Callback,
+  Data,
+  EngineSocket,
+  EngineTransport,
+  WriteOptions,
+  WsFrame,
+  WsInternals,
+  WsSender,
+} from './engine-internals.js';
 import { isObserved, noteObserver, type Observed } from './engine-observers.js';
 import { messageFrame } from './message-frame.js';
 import type { TurnMember, WriteTurn } from './write-turn.js';
@@ -16,50 +26,10 @@ import type { TurnMember, WriteTurn } from './write-turn.js';
 
 /** Bytes that do not wait for the end of the turn: a system call for them costs little beside copying them. */
 const MAX_WAITING_BYTES = 65_536;
+/** From here on the stream counts what the kernel does not take: the high-water mark of a TCP socket. */
+const MAX_DIRECT_BYTES = 16_384;
+const NOTHING = Buffer.alloc(0);
 const CLOSE = 0x88;
-
-type Data = string | ArrayBufferView | ArrayBuffer;
-type Callback = (error?: Error | null) => void;
-/** Header and payload; short text is still a string. */
-type WsFrame = readonly [header: Buffer, payload?: Buffer | string];
-
-interface Sender {
-  sendFrame(frame: WsFrame, callback?: Callback): void;
-  [OWNER]?: TurnSocket;
-}
-
-/** What is used of `ws` beyond its types. */
-interface WsInternals extends EventEmitter {
-  readonly readyState: number;
-  readonly _extensions: { readonly 'permessage-deflate'?: Extension };
-  readonly _sender: Sender;
-  readonly _socket: NetSocket & { [OWNER]?: TurnSocket };
-  setSocket(socket: NetSocket, head: Buffer, options: object): void;
-  emitClose(): void;
-  terminate(): void;
-}
-
-/** What is used of Engine.IO. */
-interface EngineTransport extends EventEmitter {
-  writable: boolean;
-  readonly supportsBinary: boolean;
-  readonly socket?: unknown;
-}
-
-interface EngineSocket extends Observed {
-  readonly readyState: string;
-  readonly protocol: number;
-  readonly transport: EngineTransport;
-  readonly writeBuffer: readonly unknown[];
-  send(data: Data, options?: WriteOptions, callback?: Callback): this;
-  write: EngineSocket['send'];
-}
-
-interface WriteOptions {
-  readonly wsPreEncodedFrame?: FrameParts;
-  readonly preEncoded?: boolean;
-  readonly compress?: boolean;
-}
 
 interface TurnOptions {
   readonly turn: WriteTurn;
@@ -67,6 +37,10 @@ interface TurnOptions {
 }
 
 const OWNER = Symbol('nestjs-realtime:turn-socket');
+
+interface Owned {
+  [OWNER]?: TurnSocket;
+}
 
 const Base = WebSocket as unknown as new (address: null, protocols: undefined, options: TurnOptions) => WsInternals;
 
@@ -83,6 +57,8 @@ export class TurnSocket extends Base implements TurnMember {
   private waiting: FrameSequence | undefined;
   private callbacks: Callback[] | undefined;
   private transport: EngineTransport | undefined;
+  /** Set while the TCP socket takes what it is given: nothing waits in it, and it has not been ended. */
+  private handle: StreamHandle | undefined;
   /** More waits in the TCP socket than it should hold: the client reads slowly. */
   private isFull = false;
 
@@ -99,9 +75,9 @@ export class TurnSocket extends Base implements TurnMember {
     if ((extension && !this.compression) || typeof this._sender?.sendFrame !== 'function') return;
     this.isCoalescing = true;
     if (extension) this.deflater = this.compression?.adopt(extension);
-    this._sender[OWNER] = this;
+    (this._sender as Owned)[OWNER] = this;
     this._sender.sendFrame = sendFrame;
-    this._socket[OWNER] = this;
+    (this._socket as Owned)[OWNER] = this;
     this._socket.end = endAfterTurn;
   }
 
@@ -137,13 +113,17 @@ export class TurnSocket extends Base implements TurnMember {
   }
 
   flush(): void {
-    const { waiting, _socket: socket } = this;
+    const { waiting, handle, _socket: socket } = this;
     if (!waiting) return;
     this.waiting = undefined;
+    const bytes = waiting.bytes();
+    const written = handle && bytes.length < MAX_DIRECT_BYTES ? writeDirectly(handle, bytes) : 'nothing';
     // Destroyed or ended: nothing can be written to it any more.
-    if (!socket.writable) return;
-    socket.write(waiting.bytes());
-    if (socket.writableLength > 0) this.watchRoom();
+    if (written === 'all' || !socket.writable) return;
+    if (written === 'nothing') return this.writeToStream([bytes]);
+    // The stream does not know of the rest. With a write of its own on its way it keeps back, and counts, what comes next.
+    this.handle = undefined;
+    socket.write(NOTHING);
   }
 
   /** Bytes that wait for the end of the turn or for the client, at most about two times what may wait for a turn. */
@@ -173,14 +153,19 @@ export class TurnSocket extends Base implements TurnMember {
 
   /** At once, behind all that waits, in one system call. */
   private writeThrough(parts: FrameParts, callback?: Callback): void {
-    const { waiting, _socket: socket } = this;
+    const { waiting } = this;
     this.waiting = undefined;
-    socket.cork();
-    if (waiting) socket.write(waiting.bytes());
+    this.writeToStream(waiting ? [waiting.bytes(), ...parts] : parts, callback);
+  }
+
+  private writeToStream(parts: FrameParts, callback?: Callback): void {
+    const { _socket: socket } = this;
+    if (parts.length > 1) socket.cork();
     const last = parts.length - 1;
     parts.forEach((part, index) => (index === last ? socket.write(part, callback) : socket.write(part)));
-    socket.uncork();
-    if (socket.writableLength > 0) this.watchRoom();
+    if (parts.length > 1) socket.uncork();
+    this.handle = socket.writableLength === 0 ? directHandle(socket) : undefined;
+    this.watchRoom();
   }
 
   /** Later than the call, as with every write; and not while the client reads slowly. */
@@ -227,12 +212,12 @@ function settleUnlessFull(socket: TurnSocket): void {
   socket.settleUnlessFull();
 }
 
-function sendFrame(this: Sender, frame: WsFrame, callback?: Callback): void {
+function sendFrame(this: WsSender & Owned, frame: WsFrame, callback?: Callback): void {
   (this[OWNER] as TurnSocket).sendFrame(frame, callback);
 }
 
 /** A client that has said its last word may still be answered in the same turn. */
-function endAfterTurn(this: NetSocket & { [OWNER]?: TurnSocket }, ...args: unknown[]): NetSocket {
+function endAfterTurn(this: NetSocket & Owned, ...args: unknown[]): NetSocket {
   this[OWNER]?.flush();
   const prototype = Object.getPrototypeOf(this) as { end: (...args: unknown[]) => NetSocket };
   return prototype.end.apply(this, args);
