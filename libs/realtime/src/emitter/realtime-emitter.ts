@@ -19,7 +19,6 @@ import { checkRooms } from '../rooms/room-input.js';
 import { checkRetention } from '../rooms/room-policies.js';
 import {
   RoomPublisher,
-  replyFor,
   type EmitOptions,
   type PublishOptions,
   type RoomPublisherDeps,
@@ -97,8 +96,10 @@ export class RealtimeEmitter {
     return {
       emit: (event, data, options) => this.#publisher.emit(targets, event, data, options),
       publish: async (event, data, options = {}) => {
-        const reply = await this.#publisherFor(options).publish(targets, event, data, options);
-        return typeof rooms === 'string' ? replyFor(rooms, reply) : reply;
+        const publisher = this.#publisherFor(options);
+        return typeof rooms === 'string'
+          ? publisher.publishTo(rooms, event, data, options)
+          : publisher.publish(targets, event, data, options);
       },
     };
   }

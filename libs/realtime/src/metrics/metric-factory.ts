@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 import { SeriesCap } from './series-cap.js';
 import { TallyHistogram } from './tally-histogram.js';
 
@@ -69,17 +69,7 @@ export class MetricFactory {
     });
   }
 
-  histogram<Label extends string>(
-    name: string,
-    help: string,
-    buckets: number[],
-    labelNames: Label[] = [],
-  ): Histogram<Label> {
-    return new Histogram({ name: `realtime_${name}`, help, buckets, labelNames, registers: [this.registry] });
-  }
-
-  /** For the message path. */
-  tallyHistogram(name: string, help: string, buckets: number[], labelName: string): TallyHistogram {
+  histogram(name: string, help: string, buckets: number[], labelName?: string): TallyHistogram {
     const { registry } = this;
     return new TallyHistogram({ name: `realtime_${name}`, help, buckets, labelName, maxSeries: MAX_SERIES, registry });
   }

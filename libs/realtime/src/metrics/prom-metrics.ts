@@ -1,4 +1,4 @@
-import type { Gauge, Histogram, Registry } from 'prom-client';
+import type { Gauge, Registry } from 'prom-client';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { MetricFactory, type Tally } from './metric-factory.js';
 import type { TallyHistogram } from './tally-histogram.js';
@@ -26,9 +26,9 @@ export class PromMetrics implements RealtimeMetrics {
   private readonly throttles: Tally;
   private readonly drops: Tally;
   private readonly handlerSeconds: TallyHistogram;
-  private readonly fanOut: Histogram;
-  private readonly commandSeconds: Histogram<'ok'>;
-  private readonly deliverySeconds: Histogram;
+  private readonly fanOut: TallyHistogram;
+  private readonly commandSeconds: TallyHistogram;
+  private readonly deliverySeconds: TallyHistogram;
   private readonly rooms: Gauge;
   private readonly presence: Gauge;
   private readonly redis: Gauge;
@@ -49,9 +49,9 @@ export class PromMetrics implements RealtimeMetrics {
     this.recoveries = make.tally('recoveries_total', 'Joins with a position', ['recovered']);
     this.throttles = make.tally('throttled_total', 'What a limit refused', ['limit']);
     this.drops = make.tally('dropped_total', 'What was lost or refused on purpose', ['kind']);
-    this.handlerSeconds = make.tallyHistogram('handler_seconds', 'Time in handlers', FAST_SECONDS, 'event');
+    this.handlerSeconds = make.histogram('handler_seconds', 'Time in handlers', FAST_SECONDS, 'event');
     this.fanOut = make.histogram('fanout_members', 'Local recipients of a publication', MEMBERS);
-    this.commandSeconds = make.histogram('redis_command_seconds', 'Time of Redis commands', FAST_SECONDS, ['ok']);
+    this.commandSeconds = make.histogram('redis_command_seconds', 'Time of Redis commands', FAST_SECONDS, 'ok');
     this.deliverySeconds = make.histogram(
       'cluster_delivery_seconds',
       'A probe through Redis and back to this node',
@@ -110,7 +110,7 @@ export class PromMetrics implements RealtimeMetrics {
   }
 
   fannedOut(members: number): void {
-    this.fanOut.observe(members);
+    this.fanOut.add('', members);
   }
 
   gap(outcome: string): void {
@@ -138,11 +138,11 @@ export class PromMetrics implements RealtimeMetrics {
   }
 
   redisCommand(seconds: number, isOk: boolean): void {
-    this.commandSeconds.observe({ ok: isOk ? 'yes' : 'no' }, seconds);
+    this.commandSeconds.add(isOk ? 'yes' : 'no', seconds);
   }
 
   clusterDelivery(seconds: number): void {
-    this.deliverySeconds.observe(seconds);
+    this.deliverySeconds.add('', seconds);
   }
 
   dropped(kind: string): void {

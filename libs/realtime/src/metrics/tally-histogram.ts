@@ -5,7 +5,8 @@ export interface TallyHistogramOptions {
   readonly name: string;
   readonly help: string;
   readonly buckets: number[];
-  readonly labelName: string;
+  /** Absent: one series, which is there from the start. */
+  readonly labelName?: string | undefined;
   readonly maxSeries: number;
   readonly registry: Registry;
 }
@@ -19,7 +20,7 @@ interface Series {
 type Values = Awaited<ReturnType<Histogram<string>['get']>>['values'];
 
 /**
- * A prom-client histogram with one label that counts in plain numbers: an observation costs a look at the bounds, where
+ * A prom-client histogram with at most one label that counts in plain numbers: an observation costs a look at the bounds, where
  * prom-client's own validates and hashes its labels each time. Looks the same at a scrape.
  */
 export class TallyHistogram extends Histogram<string> {
@@ -30,19 +31,16 @@ export class TallyHistogram extends Histogram<string> {
 
   constructor(private readonly options: TallyHistogramOptions) {
     const { name, help, buckets, labelName, registry } = options;
-    super({ name, help, buckets, labelNames: [labelName], registers: [registry] });
+    super({ name, help, buckets, labelNames: labelName === undefined ? [] : [labelName], registers: [registry] });
     this.cap = new SeriesCap(options.maxSeries);
+    if (labelName === undefined) this.open('');
   }
 
   add(label: string, value: number): void {
     let series = this.series.get(label);
     if (!series) {
       const [capped = label] = this.cap.cap([label]);
-      series = this.series.get(capped);
-      if (!series) {
-        series = { counts: Array.from({ length: this.options.buckets.length + 1 }, () => 0), sum: 0 };
-        this.series.set(capped, series);
-      }
+      series = this.series.get(capped) ?? this.open(capped);
     }
     const { buckets } = this.options;
     let index = 0;
@@ -53,7 +51,9 @@ export class TallyHistogram extends Histogram<string> {
 
   /** Also called by the constructor above, before there is anything. */
   override reset(): void {
-    (this.series as Map<string, Series> | undefined)?.clear();
+    const series = this.series as Map<string, Series> | undefined;
+    series?.clear();
+    if (series && this.options.labelName === undefined) this.open('');
   }
 
   override async get(): ReturnType<Histogram<string>['get']> {
@@ -64,9 +64,15 @@ export class TallyHistogram extends Histogram<string> {
     >;
   }
 
+  private open(label: string): Series {
+    const series = { counts: Array.from({ length: this.options.buckets.length + 1 }, () => 0), sum: 0 };
+    this.series.set(label, series);
+    return series;
+  }
+
   private valuesOf(label: string, { counts, sum }: Series): Values {
     const { name, buckets, labelName } = this.options;
-    const labels = { [labelName]: label };
+    const labels = labelName === undefined ? {} : { [labelName]: label };
     let count = 0;
     const bounded = counts.map((inBucket, index) => {
       count += inBucket;

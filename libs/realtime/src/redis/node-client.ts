@@ -107,7 +107,7 @@ class ScriptsKnown {
     client.on('ready', () => (this.#known = new Set()));
   }
 
-  run(script: NonNullable<WireCommand['script']>, args: readonly string[]): Promise<unknown> {
+  run(script: NonNullable<WireCommand['script']>, args: WireCommand['args']): Promise<unknown> {
     const whole = ['EVAL', script.lua, ...args];
     // A NOSCRIPT answer to the first call would let later calls of the same turn overtake it.
     const isKnown = this.#known.has(script.sha1);

@@ -1,16 +1,19 @@
 import type { Cancel, Clock } from '../core/clock.js';
 import { fromReplyError, RedisUnavailableError } from './redis-unavailable-error.js';
-import type { Passage, WireClient } from './wire-client.js';
+import type { Passage, WireClient, WireCommand } from './wire-client.js';
 
-export type SendCommand = (client: WireClient, passage: Passage) => Promise<unknown>;
+/** A command that has been called; a class, as there are thousands of them a second. */
+class Pending implements Passage {
+  isSent = false;
+  isWritten = false;
+  isOver = false;
 
-interface Pending extends Passage {
-  readonly send: SendCommand;
-  readonly calledAt: number;
-  readonly dueAt: number;
-  isSent: boolean;
-  isOver: boolean;
-  settle(outcome: { value: unknown } | { error: unknown }): void;
+  constructor(
+    readonly command: WireCommand,
+    readonly calledAt: number,
+    readonly resolve: (value: unknown) => void,
+    readonly reject: (error: Error) => void,
+  ) {}
 }
 
 export interface PendingCommandsOptions {
@@ -19,6 +22,8 @@ export interface PendingCommandsOptions {
   maxQueued: number;
   /** Seconds from call to answer, and whether there was one. */
   onSettled(seconds: number, isOk: boolean): void;
+  /** Before the caller hears of it. */
+  onRefused(client: WireClient, error: unknown): void;
 }
 
 /**
@@ -48,31 +53,14 @@ export class PendingCommands {
     for (const pending of this.#all) if (!pending.isSent) this.#send(pending, client);
   }
 
-  add(send: SendCommand): Promise<unknown> {
+  add(command: WireCommand): Promise<unknown> {
     if (this.#all.size >= this.#options.maxQueued) {
       return Promise.reject(new RedisUnavailableError({ maybeWritten: false, cause: new Error('the queue is full') }));
     }
     return new Promise((resolve, reject) => {
-      const calledAt = this.#options.clock.now();
-      const pending: Pending = {
-        send,
-        calledAt,
-        dueAt: calledAt + this.#options.timeoutMs,
-        isSent: false,
-        isWritten: false,
-        isOver: false,
-        settle: (outcome) => {
-          if (!this.#all.delete(pending)) return;
-          pending.isOver = true;
-          const isOk = 'value' in outcome;
-          this.#options.onSettled((this.#options.clock.now() - calledAt) / 1_000, isOk);
-          if (this.#all.size === 0) this.#onEmpty?.();
-          if (isOk) resolve(outcome.value);
-          else reject(fromReplyError(outcome.error));
-        },
-      };
+      const pending = new Pending(command, this.#options.clock.now(), resolve, reject);
       this.#all.add(pending);
-      this.#armTimer(pending.dueAt);
+      if (this.#cancelTimer === undefined) this.#armTimer(pending);
       if (this.#client !== undefined) this.#send(pending, this.#client);
     });
   }
@@ -99,25 +87,40 @@ export class PendingCommands {
   #send(pending: Pending, client: WireClient): void {
     pending.isSent = true;
     pending.isWritten = true;
-    pending.send(client, pending).then(
-      (value) => pending.settle({ value }),
-      (error: unknown) => pending.settle({ error }),
+    client.send(pending.command, pending).then(
+      (value) => {
+        if (this.#end(pending, true)) pending.resolve(value);
+      },
+      (error: unknown) => {
+        this.#options.onRefused(client, error);
+        if (this.#end(pending, false)) pending.reject(fromReplyError(error));
+      },
     );
   }
 
   #refuse(pending: Pending, reason: string): void {
-    pending.settle({ error: new RedisUnavailableError({ maybeWritten: pending.isWritten, cause: new Error(reason) }) });
+    if (!this.#end(pending, false)) return;
+    pending.reject(new RedisUnavailableError({ maybeWritten: pending.isWritten, cause: new Error(reason) }));
+  }
+
+  /** False if it had ended before. */
+  #end(pending: Pending, isOk: boolean): boolean {
+    if (!this.#all.delete(pending)) return false;
+    pending.isOver = true;
+    this.#options.onSettled((this.#options.clock.now() - pending.calledAt) / 1_000, isOk);
+    if (this.#all.size === 0) this.#onEmpty?.();
+    return true;
   }
 
   /** One timer for all: it runs for the oldest command, which is usually answered long before. */
-  #armTimer(dueAt: number): void {
-    if (this.#cancelTimer !== undefined) return;
-    this.#cancelTimer = this.#options.clock.after(dueAt - this.#options.clock.now(), () => {
+  #armTimer(oldest: Pending): void {
+    const { clock, timeoutMs } = this.#options;
+    this.#cancelTimer = clock.after(oldest.calledAt + timeoutMs - clock.now(), () => {
       this.#cancelTimer = undefined;
-      const now = this.#options.clock.now();
+      const now = clock.now();
       for (const pending of this.#all) {
-        if (pending.dueAt > now) return this.#armTimer(pending.dueAt);
-        this.#refuse(pending, `no answer from Redis within ${this.#options.timeoutMs} ms`);
+        if (pending.calledAt + timeoutMs > now) return this.#armTimer(pending);
+        this.#refuse(pending, `no answer from Redis within ${timeoutMs} ms`);
       }
     });
   }

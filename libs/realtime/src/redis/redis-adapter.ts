@@ -15,6 +15,12 @@ interface FetchSocketsOptions {
   flags?: object;
 }
 
+/** What is used of the adapter for one Redis (not the sharded one) beyond its types. */
+interface Echoed {
+  readonly uid?: unknown;
+  onmessage?: (pattern: string | null, channel: string, message: Buffer) => void;
+}
+
 /**
  * `@socket.io/redis-adapter` on two connections of its own, so that stock nodes and emitters understand us, with what it
  * lacks: no unhandled rejection, nothing queued for a Redis that is away, local delivery that never waits for it, and
@@ -37,6 +43,7 @@ export function createRedisAdapter(connection: RedisConnection): RedisAdapterHan
       subscriber.open();
     }
     const adapter = create(namespace);
+    ignoreEchoes(adapter as unknown as Echoed);
     const fetchSockets = adapter.fetchSockets.bind(adapter) as (options: FetchSocketsOptions) => Promise<never>;
     // The sharded adapter has no option for its deadline of 5 s, but takes one with each call.
     adapter.fetchSockets = (options: FetchSocketsOptions) =>
@@ -50,5 +57,19 @@ export function createRedisAdapter(connection: RedisConnection): RedisAdapterHan
       subscriber.close();
       return Promise.resolve();
     },
+  };
+}
+
+/**
+ * A node hears what it has published itself. The adapter decodes that to find out who has sent it; its own id is in the first
+ * bytes (MessagePack: an array of three, a short string).
+ */
+function ignoreEchoes(adapter: Echoed): void {
+  const { uid, onmessage } = adapter;
+  if (typeof onmessage !== 'function' || typeof uid !== 'string' || uid.length > 31) return;
+  const ownStart = Buffer.concat([Buffer.from([0x93, 0xa0 | uid.length]), Buffer.from(uid)]);
+  adapter.onmessage = function (pattern, channel, message) {
+    const isOwn = message.length > ownStart.length && ownStart.compare(message, 0, ownStart.length) === 0;
+    if (!isOwn) onmessage.call(this, pattern, channel, message);
   };
 }

@@ -58,6 +58,7 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
       timeoutMs: this.options.commandTimeoutMs,
       maxQueued: this.options.maxQueuedCommands,
       onSettled: (seconds, isOk) => this.metrics.redisCommand(seconds, isOk),
+      onRefused: (client, error) => this.#refused(client, error),
     });
     this.clients = createWireClients(this.options, this.clock);
     this.#link = new RedisLink(this.options, this.clock, {
@@ -126,21 +127,19 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
     this.#listeners.clear();
   }
 
-  async #add(command: WireCommand): Promise<unknown> {
+  #add(command: WireCommand): Promise<unknown> {
     if (this.#closing !== undefined) {
-      throw new RedisUnavailableError({ maybeWritten: false, cause: new Error('the connection was closed') });
+      const cause = new Error('the connection was closed');
+      return Promise.reject(new RedisUnavailableError({ maybeWritten: false, cause }));
     }
     if (this.#opening === undefined) this.ready().catch(() => undefined);
-    return this.#pending.add((client, passage) =>
-      client.send(command, passage).catch((error: unknown) => this.#refused(client, error)),
-    );
+    return this.#pending.add(command);
   }
 
-  #refused(client: WireClient, error: unknown): never {
-    // A demoted master: the address may lead to another server by now.
+  /** A demoted master: the address may lead to another server by now. */
+  #refused(client: WireClient, error: unknown): void {
     const isDemoted = error instanceof Error && error.message.startsWith('READONLY');
     if (isDemoted && this.#link.client === client) this.#link.replace();
-    throw error;
   }
 
   #open(): Promise<void> {

@@ -7,13 +7,7 @@ import type { HistoryQuery, RoomHistory } from './room-history.js';
 import { checkRoom, checkText } from './room-input.js';
 import type { RoomMember } from './room-member.js';
 import type { RoomMembership } from './room-membership.js';
-import {
-  replyFor,
-  type EmitOptions,
-  type PublishOptions,
-  type RoomPublisher,
-  type RoomsPublishReply,
-} from './room-publisher.js';
+import { type EmitOptions, type PublishOptions, type RoomPublisher, type RoomsPublishReply } from './room-publisher.js';
 import type { RoomRegistry } from './room-registry.js';
 
 /** Anything with a Socket.IO socket's id: the socket that Nest hands to a gateway. */
@@ -106,14 +100,16 @@ export class RoomManager {
    */
   publish(room: string, event: string, data: unknown, options?: PublishOptions): Promise<PublishReply>;
   publish(rooms: readonly string[], event: string, data: unknown, options?: PublishOptions): Promise<RoomsPublishReply>;
-  async publish(
+  publish(
     rooms: string | readonly string[],
     event: string,
     data: unknown,
     options: PublishOptions = {},
   ): Promise<PublishReply | RoomsPublishReply> {
-    const reply = await this.deps.publisher.publish(rooms, event, data, options);
-    return typeof rooms === 'string' ? replyFor(rooms, reply) : reply;
+    const { publisher } = this.deps;
+    return typeof rooms === 'string'
+      ? publisher.publishTo(rooms, event, data, options)
+      : publisher.publish(rooms, event, data, options);
   }
 
   /**

@@ -80,6 +80,8 @@ export function decodeErasure(payload: string): { readonly offset: number | unde
 
 /** Undefined for anything that is not ours: garbage, or another version's message, must not end a node. */
 export function decodeRoomMessage(payload: string): RoomMessage | undefined {
+  // Neither position nor header: nearly all that a room without history gets.
+  if (payload.startsWith('m\n')) return decodeText(payload.slice(2), undefined);
   const end = payload.indexOf('\n');
   const first = end === -1 ? null : FIRST_LINE.exec(payload.slice(0, end));
   if (first === null) return undefined;

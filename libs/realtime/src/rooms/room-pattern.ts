@@ -28,17 +28,17 @@ export function compilePattern(source: string): RoomPattern {
 }
 
 /** The decoded parameters, or undefined if the room does not match. A room name may hold malformed escapes: no match. */
-export function matchPattern(pattern: RoomPattern, room: string): Record<string, string> | undefined {
+export function matchPattern({ segments }: RoomPattern, room: string): Record<string, string> | undefined {
   const parts = room.split('/');
-  if (parts.length !== pattern.segments.length) return undefined;
+  if (parts.length !== segments.length) return undefined;
   const params: Record<string, string> = Object.create(null) as Record<string, string>;
-  for (const [index, segment] of pattern.segments.entries()) {
-    const part = parts[index] ?? '';
+  for (let index = 0; index < parts.length; index += 1) {
+    const [segment, part] = [segments[index] as PatternSegment, parts[index] ?? ''];
     if (segment.literal !== undefined) {
       if (segment.literal !== part) return undefined;
       continue;
     }
-    const value = decode(part);
+    const value = part.includes('%') ? decode(part) : part;
     if (value === undefined || value === '') return undefined;
     params[segment.param] = value;
   }

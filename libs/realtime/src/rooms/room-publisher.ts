@@ -101,7 +101,21 @@ export class RoomPublisher {
   ): Promise<RoomsPublishReply> {
     const targets = checkRooms(rooms);
     const draft = this.draft(event, data, options);
-    return this.send(targets, draft, nameOf(targets, options.id));
+    const publisher = nameOf(targets, options.id);
+    const outcomes = await Promise.all(targets.map((room) => this.sendTo(room, draft, publisher)));
+    this.judge(outcomes, publisher);
+    const positions = targets.flatMap((room, index) => {
+      const position = outcomes[index]?.position;
+      return position ? [[room, position] as const] : [];
+    });
+    return { id: publisher.id, positions: Object.fromEntries(positions) };
+  }
+
+  /** To one room: most publications, so nothing is made for lists. */
+  async publishTo(room: string, event: unknown, data: unknown, options: PublishOptions = {}): Promise<PublishReply> {
+    const targets = [checkRoom(room)];
+    const draft = this.draft(event, data, options);
+    return this.sendOne(room, draft, nameOf(targets, options.id));
   }
 
   /** For a client; `publisher` is its principal, and members are told. Its ids do not meet those of others. */
@@ -114,7 +128,7 @@ export class RoomPublisher {
     const draft = this.draft(message.event, message.data, {});
     const scope = `user:${publisher}`;
     const name = id === undefined ? { id: randomId(), isRandom: true } : { id };
-    return replyFor(room, await this.send([checkRoom(room)], draft, { scope, publisher, ...name }));
+    return this.sendOne(checkRoom(room), draft, { scope, publisher, ...name });
   }
 
   /** As `RoomManager.emit` says. */
@@ -153,17 +167,17 @@ export class RoomPublisher {
     }
   }
 
-  private async send(targets: readonly string[], draft: Draft, publisher: Publisher): Promise<RoomsPublishReply> {
-    const outcomes = await Promise.all(targets.map((room) => this.sendTo(room, draft, publisher)));
+  private async sendOne(room: string, draft: Draft, publisher: Publisher): Promise<PublishReply> {
+    const outcome = await this.sendTo(room, draft, publisher);
+    this.judge([outcome], publisher);
+    return { id: publisher.id, ...outcome.position };
+  }
+
+  private judge(outcomes: readonly PublishOutcome[], publisher: Publisher): void {
     if (publisher.mayDiffer !== true && outcomes.some(({ status }) => status === 'conflict')) {
       throw new RealtimeError('BAD_REQUEST', 'this id names another publication');
     }
     if (outcomes.some(({ status }) => status === 'published')) this.deps.metrics.published();
-    const positions = targets.flatMap((room, index) => {
-      const outcome = outcomes[index];
-      return outcome && 'position' in outcome && outcome.position ? [[room, outcome.position] as const] : [];
-    });
-    return { id: publisher.id, positions: Object.fromEntries(positions) };
   }
 
   private async sendTo(room: string, draft: Draft, by: Publisher): Promise<PublishOutcome> {
@@ -186,11 +200,6 @@ export class RoomPublisher {
       throw honest(error, isRandom === true);
     }
   }
-}
-
-/** What a single room's reply says. */
-export function replyFor(room: string, { id, positions }: RoomsPublishReply): PublishReply {
-  return { id, ...(Object.hasOwn(positions, room) ? positions[room] : {}) };
 }
 
 function nameOf(targets: readonly string[], id: string | undefined): Publisher {
