@@ -4,7 +4,7 @@ import { runsOf } from './shared.js';
 
 type Key = 'cpu' | 'perCpuSecond' | 'p50' | 'p99';
 
-const WARM_UP_SECONDS = 3;
+const WARM_UP_SECONDS = 8;
 
 export const ack: Scenario<Key> = {
   name: 'ack',
