@@ -1,5 +1,5 @@
 import { LinearScale, LogScale } from '../../bench/results/scales.js';
-import { median, slope } from '../../bench/results/statistics.js';
+import { median } from '../../bench/results/statistics.js';
 import { short } from '../../bench/results/svg.js';
 import { format, markdown } from '../../bench/results/tables.js';
 
@@ -10,11 +10,6 @@ describe('when runs are summed up', () => {
     { values: [7], middle: 7 },
     { values: [], middle: Number.NaN },
   ])('takes the median of $values', ({ values, middle }) => expect(median(values)).toBe(middle));
-
-  it('finds the slope under noise', () => {
-    const points = Array.from({ length: 10 }, (_, x) => [x, 5 + 2 * x + (x % 2 === 0 ? 0.1 : -0.1)] as const);
-    expect(slope(points)).toBeCloseTo(2, 1);
-  });
 });
 
 describe('when numbers are drawn', () => {
