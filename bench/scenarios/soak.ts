@@ -37,7 +37,7 @@ export const soak: Scenario<Key> = {
   name: 'soak',
   title: 'Two days in minutes',
   about:
-    'Two hours of two days in a few seconds each, after 12 000 others have come and gone: connections come and go along a sine, each step has its round trips, changes of rooms and publications, and ends with the number of connections of the night, where memory is taken after garbage collection. What the second day has more than the first would be a leak.',
+    'Two days, two hours of them in a few seconds each, after 12 000 connections have come and gone: connections come and go along a sine, each step has its round trips, changes of rooms and publications, and ends with the number of connections of the night, where memory is taken after garbage collection. What the second day has more than the first would be a leak.',
   plan: (settings) => {
     const night = settings.number('night', { full: 200, quick: 10 });
     const day = settings.number('day', { full: 2_000, quick: 30 });

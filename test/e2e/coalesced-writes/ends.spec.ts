@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { engineOf, wireApp, type Connected, type WireApp } from './wire.gateway.js';
+import { engineOf, watchWrites, wireApp, type Connected, type WireApp } from './wire.gateway.js';
 
 const CLOSE_FRAME = Buffer.from([0x88, 0x00]);
 
@@ -102,5 +102,18 @@ describe('when the app closes in the turn in which its clients get messages', ()
     await closed;
     await ada.wire.ended();
     expect(ada.wire.texts[0]).toBe('42["last"]');
+  });
+
+  it('gets nothing that is written after its TCP connection was ended', async () => {
+    await using app = await wireApp();
+    using ada = await app.client();
+    const writes = watchWrites(ada.tcp);
+    ada.socket.emit('in time');
+    ada.tcp.end();
+    ada.socket.emit('too late');
+    app.server.emit('too late');
+    await ada.wire.ended();
+    expect(String(Buffer.concat(writes.flat()))).toContain('in time');
+    expect(String(Buffer.concat(writes.flat()))).not.toContain('too late');
   });
 });

@@ -52,4 +52,22 @@ describe('when a client does not read', () => {
     app.server.volatile.emit('volatile', 'again');
     await slow.wire.got((text) => text === '42["volatile","again"]');
   });
+
+  it('gets small messages of many turns in order, whatever the kernel took of each', async () => {
+    await using app = await wireApp({ limits: { maxSendBufferBytes: 0, maxSendBufferMessages: 0 } });
+    using slow = await app.client();
+    slow.wire.tcp.pause();
+    const text = TEXT.repeat(8);
+    let sent = 0;
+    // Below what goes through the stream, one a turn: until the stream holds some back, and for some turns more.
+    for (let more = 0; more < 3 && sent * text.length < MORE_THAN_THE_KERNEL_HOLDS; sent += 1) {
+      app.server.emit('many', sent, text);
+      await nextTurn();
+      if (slow.tcp.writableLength > 0) more += 1;
+    }
+    expect(slow.tcp.writableLength).toBeGreaterThan(0);
+    slow.wire.tcp.resume();
+    await slow.wire.got((got) => got.startsWith(`42["many",${sent - 1},`));
+    expect(slow.wire.texts).toEqual(Array.from({ length: sent }, (_, count) => `42["many",${count},"${text}"]`));
+  });
 });

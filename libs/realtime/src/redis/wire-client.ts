@@ -29,7 +29,7 @@ export interface WireCommand {
   /** What decides the cluster's node; undefined: any. */
   readonly key?: string | undefined;
   /** The whole command, or with `script` what follows the script in EVAL. */
-  readonly args: readonly (string | Buffer)[];
+  readonly args: readonly string[];
   readonly script?: RedisScript | undefined;
 }
 

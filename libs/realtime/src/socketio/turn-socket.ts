@@ -26,7 +26,7 @@ import type { TurnMember, WriteTurn } from './write-turn.js';
 
 /** Bytes that do not wait for the end of the turn: a system call for them costs little beside copying them. */
 const MAX_WAITING_BYTES = 65_536;
-/** From here on the stream counts what the kernel does not take: the high-water mark of a TCP socket. */
+/** From here on the stream counts what the kernel does not take: at most the high-water mark of a TCP socket. */
 const MAX_DIRECT_BYTES = 16_384;
 const NOTHING = Buffer.alloc(0);
 const CLOSE = 0x88;
@@ -126,6 +126,12 @@ export class TurnSocket extends Base implements TurnMember {
     socket.write(NOTHING);
   }
 
+  /** The last write: what comes after the end of the stream is not for its handle either. */
+  finish(): void {
+    this.flush();
+    this.handle = undefined;
+  }
+
   /** Bytes that wait for the end of the turn or for the client, at most about two times what may wait for a turn. */
   get coalescedBytes(): number {
     return (this.waiting?.byteLength ?? 0) + Math.min(this._socket.writableLength, MAX_WAITING_BYTES);
@@ -218,7 +224,7 @@ function sendFrame(this: WsSender & Owned, frame: WsFrame, callback?: Callback):
 
 /** A client that has said its last word may still be answered in the same turn. */
 function endAfterTurn(this: NetSocket & Owned, ...args: unknown[]): NetSocket {
-  this[OWNER]?.flush();
+  this[OWNER]?.finish();
   const prototype = Object.getPrototypeOf(this) as { end: (...args: unknown[]) => NetSocket };
   return prototype.end.apply(this, args);
 }
