@@ -29,13 +29,16 @@ export class Crowd {
   meter = new Meter();
   /** Reads each message: for few of them only. */
   isFollowing = false;
+  /** So far; nobody comes twice. */
+  private users = 0;
   private readonly byClient = new WeakMap<Client, Member>();
 
   constructor(private readonly wire: Wire) {}
 
   /** Resolves with the seconds it took, without signing the tokens. */
   async connect(ports: readonly number[], count: number, rooms?: Rooms): Promise<number> {
-    const first = this.members.length;
+    const first = this.users;
+    this.users += count;
     const tokens = Array.from({ length: count }, (_, index) => signToken(`user-${first + index}`));
     const startedAt = performance.now();
     const queue = tokens.map((token, index) => ({ token, index: first + index }));

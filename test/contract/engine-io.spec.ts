@@ -1,5 +1,7 @@
+import { jest } from '@jest/globals';
 import { SubscribeMessage, WebSocketGateway, WebSocketServer as InjectServer } from '@nestjs/websockets';
 import { Socket as SocketIo, type Server, type Socket } from 'socket.io';
+import { Adapter } from 'socket.io-adapter';
 import { WebSocketServer } from 'ws';
 import { bootApp } from '../support/app.js';
 import { connectedClient } from '../support/inbox.js';
@@ -22,7 +24,7 @@ class RequestGateway {
   }
 }
 
-describe('Engine.IO, as it is installed', () => {
+describe('Engine.IO, and Node below it, as they are installed', () => {
   it('lets an open WebSocket transport be freed of its request and of the response of its upgrade', async () => {
     await using app = await bootApp({ providers: [RequestGateway] });
     await using client = await connectedClient(app.url, { auth: { token: mintToken('ada') } });
@@ -45,6 +47,22 @@ describe('Engine.IO, as it is installed', () => {
     expect(request.socket.bytesWritten).toBe(before);
     await client.inbox.next('one');
     expect(client.inbox.all.filter(({ event }) => event === 'all')).toHaveLength(10);
+  });
+
+  it("does not ask Node's streams for what a client gets in a turn", async () => {
+    await using app = await bootApp({ providers: [RequestGateway] });
+    await using client = await connectedClient(app.url, { auth: { token: mintToken('ada') } });
+    await client.ask('request');
+    const { server } = app.app.get(RequestGateway);
+    const [socket] = server.sockets.sockets.values();
+    const tcp = (socket as Socket).request.socket;
+    const write = jest.spyOn(tcp, 'write');
+    const before = tcp.bytesWritten;
+    server.emit('all', 1);
+    socket?.emit('one', 2);
+    await client.inbox.next('one');
+    expect(tcp.bytesWritten).toBeGreaterThan(before);
+    expect(write).not.toHaveBeenCalled();
   });
 
   it('keeps what permessage-deflate inflates with where it can be let go, and deflates nothing by itself', async () => {
@@ -73,6 +91,16 @@ describe('Engine.IO, as it is installed', () => {
     const { _encode } = server.sockets.adapter as unknown as { _encode(packet: object, options: object): unknown };
     _encode.call(server.sockets.adapter, { type: 2, nsp: '/', data: ['event'] }, options);
     expect(options.wsPreEncodedFrame).toEqual([Buffer.from([0x81, 11]), Buffer.from('42["event"]')]);
+  });
+
+  it('adds and takes members of rooms in three places, which a list of recipients is told of', () => {
+    const { addAll, del, delAll } = Adapter.prototype as unknown as Record<string, unknown>;
+    expect(String(addAll)).toContain('this.rooms.get(room).add(id)');
+    for (const method of [del, delAll]) expect(String(method)).toMatch(/this\._del\(room, id\)/);
+    expect(String(delAll)).toContain('this.sids.delete(id)');
+    expect(String(Reflect.get(SocketIo.prototype, '_cleanup'))).toMatch(
+      /this\.leaveAll\(\);\s*this\.nsp\._remove\(this\)/,
+    );
   });
 
   it('keeps listeners, callbacks and entries where they can be kept in smaller shapes', async () => {

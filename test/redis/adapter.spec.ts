@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
 import { startRedis } from '../support/redis.js';
 import { pairHears, startAdapterNode, untilConnected } from './adapter-nodes.js';
@@ -65,5 +66,27 @@ describe.each(['pubsub', 'sharded'] as const)('the Socket.IO adapter in %s mode'
     }
     await pairHears(b, a);
     await pairHears(a, b);
+  });
+});
+
+describe('what a node hears of its own broadcasts', () => {
+  it('is not decoded; that of others is', async () => {
+    await using redis = await startRedis();
+    await using a = await startAdapterNode({ url: redis.url }, 'pubsub');
+    await using b = await startAdapterNode({ url: redis.url }, 'pubsub');
+    await untilConnected(a, b);
+    // Both nodes have the same one.
+    const { parser } = a.io.of('/').adapter as unknown as { parser: { decode(message: Buffer): unknown } };
+    const decode = jest.spyOn(parser, 'decode');
+    const [toBoth, hears] = [[0, 1, 2, 3, 4], 'of the other'];
+    for (const value of toBoth) a.io.to('room').emit('news', value);
+    await eventually(() => expect(b.received).toEqual(toBoth));
+    // Each has heard its own before: Redis tells everybody in the same order.
+    b.io.to('room').emit('news', hears);
+    await eventually(() => expect(a.received).toEqual([...toBoth, hears]));
+    a.io.to('room').emit('news', hears);
+    await eventually(() => expect(b.received).toEqual([...toBoth, hears, hears]));
+    expect(decode).toHaveBeenCalledTimes(toBoth.length + 2);
+    decode.mockRestore();
   });
 });

@@ -30,6 +30,24 @@ describe('a histogram in plain numbers', () => {
     expect(own).toMatchObject({ name: 'seconds', type: other?.type, aggregator: other?.aggregator });
   });
 
+  it('looks the same without a label, before anything is counted and after a reset', async () => {
+    const [ours, theirs] = [new Registry(), new Registry()];
+    const tally = new TallyHistogram({ ...COMMON, maxSeries: 5, registry: ours });
+    const histogram = new Histogram({ ...COMMON, registers: [theirs] });
+    const both = async (): Promise<void> => expect(await page(ours)).toEqual(await page(theirs));
+    await both();
+    for (const [, value] of SAMPLES) {
+      tally.add('', value);
+      histogram.observe(value);
+    }
+    await both();
+    for (const registry of [ours, theirs]) registry.resetMetrics();
+    await both();
+    tally.add('', 2);
+    histogram.observe(2);
+    await both();
+  });
+
   it('counts what is beyond its series together, and starts anew after a reset', async () => {
     const registry = new Registry();
     const tally = new TallyHistogram({ ...COMMON, labelName: 'event', maxSeries: 3, registry });

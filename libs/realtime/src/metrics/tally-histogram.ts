@@ -51,9 +51,7 @@ export class TallyHistogram extends Histogram<string> {
 
   /** Also called by the constructor above, before there is anything. */
   override reset(): void {
-    const series = this.series as Map<string, Series> | undefined;
-    series?.clear();
-    if (series && this.options.labelName === undefined) this.open('');
+    (this.series as Map<string, Series> | undefined)?.clear();
   }
 
   override async get(): ReturnType<Histogram<string>['get']> {

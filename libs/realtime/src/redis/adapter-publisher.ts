@@ -1,6 +1,6 @@
 import type { RedisConnection } from './redis-connection.js';
 import { RedisLink } from './redis-link.js';
-import type { NodeRedisClient, WireClient } from './wire-client.js';
+import type { WireClient } from './wire-client.js';
 
 /** What `PUBSUB NUMSUB` would say with this node alone. */
 const ONLY_US: readonly [string, number] = ['', 1];
@@ -81,13 +81,13 @@ export class AdapterPublisher {
     this.#connection.metrics.dropped('adapter-publish');
   };
 
-  #send(publish: (client: NodeRedisClient) => Promise<unknown>): Promise<number> {
+  #send(publish: (client: WireClient) => Promise<unknown>): Promise<number> {
     const client = this.#link.client;
     if (client === undefined || this.#onTheWay >= this.#connection.options.maxQueuedCommands) {
       this.#connection.metrics.dropped('adapter-publish');
     } else {
       this.#onTheWay += 1;
-      publish(client.raw).then(this.#sent, this.#failed);
+      publish(client).then(this.#sent, this.#failed);
     }
     return Promise.resolve(0);
   }

@@ -5,7 +5,7 @@ import { createNodeClient, type NodeClient } from './node-client.js';
 import { RedisLink } from './redis-link.js';
 import type { ResolvedRedisOptions } from './redis-options.js';
 import { SlotLanes, type Setback } from './slot-lanes.js';
-import type { NodeRedisClient, Passage, WireClient, WireCommand, WireEvents } from './wire-client.js';
+import type { NodeRedisSubscriber, Passage, WireClient, WireCommand, WireEvents } from './wire-client.js';
 import { reconnectDelayMs } from './wire-client.js';
 
 interface Shard {
@@ -63,17 +63,8 @@ export class ClusterCommands implements WireClient {
     }));
   }
 
-  /** Publishes; a shard that is away is an error at once: what the adapter emits is worth nothing later. */
-  get raw(): NodeRedisClient {
-    const refuse = (): Promise<never> => Promise.reject(new Error('this connection subscribes to nothing'));
-    const [subscribe, unsubscribe] = [refuse, refuse];
-    return {
-      ...{ subscribe, pSubscribe: subscribe, sSubscribe: subscribe },
-      ...{ unsubscribe, pUnsubscribe: unsubscribe, sUnsubscribe: unsubscribe },
-      // Any master takes a plain publication: another one helps out.
-      publish: async (channel, message) => (this.#masterOf(channel) ?? this.#anyone()).raw.publish(channel, message),
-      sPublish: (channel, message) => this.#sPublish(channel, message),
-    };
+  get raw(): NodeRedisSubscriber {
+    throw new Error('this connection subscribes to nothing');
   }
 
   async connect(): Promise<void> {
@@ -92,6 +83,24 @@ export class ClusterCommands implements WireClient {
     const slot = keySlot(command.key);
     if (passage !== undefined) return this.#lanes.send(slot, command, passage);
     return this.#once(() => this.#attempt(slot, command, undefined));
+  }
+
+  /** Any master takes it: another one helps out. With none it is an error at once, as what is emitted is worth nothing later. */
+  async publish(channel: string, message: string | Buffer): Promise<unknown> {
+    return (this.#masterOf(channel) ?? this.#anyone()).publish(channel, message);
+  }
+
+  async sPublish(channel: string, message: string | Buffer): Promise<unknown> {
+    const slot = keySlot(channel);
+    for (let tries = 1; ; tries += 1) {
+      const master = this.#masterOf(channel);
+      if (master === undefined) throw new NoMasterError(`nobody serves slot ${slot}`);
+      try {
+        return await master.sPublish(channel, message);
+      } catch (error) {
+        if (tries === 3 || this.#setbackOf(error, slot)?.kind !== 'moved') throw error;
+      }
+    }
   }
 
   subscribe(): Promise<void> {
@@ -138,19 +147,6 @@ export class ClusterCommands implements WireClient {
     if (!(error instanceof NoMasterError) && !NOT_NOW.test(message) && !NOT_SENT.has(error.constructor.name)) return;
     this.#lookSoon();
     return { kind: 'wait' };
-  }
-
-  async #sPublish(channel: string, message: string | Buffer): Promise<unknown> {
-    const slot = keySlot(channel);
-    for (let tries = 1; ; tries += 1) {
-      const master = this.#masterOf(channel);
-      if (master === undefined) throw new NoMasterError(`nobody serves slot ${slot}`);
-      try {
-        return await master.raw.sPublish(channel, message);
-      } catch (error) {
-        if (tries === 3 || this.#setbackOf(error, slot)?.kind !== 'moved') throw error;
-      }
-    }
   }
 
   #masterOf(key: string): NodeClient | undefined {

@@ -3,7 +3,7 @@ import type { ClusterTopology } from './cluster-topology.js';
 import { keySlot } from './key-slot.js';
 import { connectWithin, createNodeClient, type NodeClient } from './node-client.js';
 import type { ResolvedRedisOptions } from './redis-options.js';
-import type { BufferListener, NodeRedisClient, WireClient, WireCommand, WireEvents } from './wire-client.js';
+import type { BufferListener, NodeRedisSubscriber, WireClient, WireCommand, WireEvents } from './wire-client.js';
 
 /** A channel's way may change this often before who asked for it has to try again. */
 const MOVES = 5;
@@ -40,9 +40,8 @@ export class ClusterSubscriber implements WireClient {
     return !this.#isEnded && this.#plain?.isReady === true;
   }
 
-  get raw(): NodeRedisClient {
+  get raw(): NodeRedisSubscriber {
     const { raw } = this.#require(this.#plain);
-    const refuse = (): Promise<never> => Promise.reject(new Error('this connection publishes nothing'));
     return {
       subscribe: (...args) => raw.subscribe(...args),
       pSubscribe: (...args) => raw.pSubscribe(...args),
@@ -50,8 +49,6 @@ export class ClusterSubscriber implements WireClient {
       pUnsubscribe: (pattern) => raw.pUnsubscribe(pattern),
       sSubscribe: (channel, listener) => this.#sSubscribe(channel, listener),
       sUnsubscribe: (channel) => this.#sUnsubscribe(channel),
-      publish: refuse,
-      sPublish: refuse,
     };
   }
 
@@ -71,6 +68,14 @@ export class ClusterSubscriber implements WireClient {
   async send(command: WireCommand): Promise<unknown> {
     const [reply] = await Promise.all([...this.#connected].map((node) => node.send(command)));
     return reply;
+  }
+
+  publish(): Promise<never> {
+    return Promise.reject(new Error('this connection publishes nothing'));
+  }
+
+  sPublish(): Promise<never> {
+    return this.publish();
   }
 
   subscribe(...args: Parameters<WireClient['subscribe']>): Promise<void> {

@@ -57,6 +57,9 @@ export function createNodeClient(options: ResolvedRedisOptions, settings: NodeCl
     shards: [{ name, send: (args) => client.sendCommand([...args]) }],
     subscribe: (channels, listener) => client.subscribe([...channels], listener),
     unsubscribe: (channels) => client.unsubscribe([...channels]),
+    // node-redis' own methods write each command through a parser first, which takes as long as to send it.
+    publish: (channel, message) => client.sendCommand(['PUBLISH', channel, message]),
+    sPublish: (channel, message) => client.sendCommand(['SPUBLISH', channel, message]),
     raw: client,
     destroy: () => {
       if (client.isOpen) client.destroy();

@@ -71,6 +71,14 @@ class MasterClient implements WireClient {
     return this.#node === undefined ? Promise.reject(new Error('not connected')) : this.#node.send(command);
   }
 
+  publish(channel: string, message: string | Buffer): Promise<unknown> {
+    return this.#connected.publish(channel, message);
+  }
+
+  sPublish(channel: string, message: string | Buffer): Promise<unknown> {
+    return this.#connected.sPublish(channel, message);
+  }
+
   subscribe(...args: Parameters<WireClient['subscribe']>): Promise<void> {
     return this.#connected.subscribe(...args);
   }

@@ -20,8 +20,12 @@ export interface WireClient {
   readonly shards: readonly WireShard[];
   subscribe(channels: readonly string[], listener: (message: string, channel: string) => void): Promise<void>;
   unsubscribe(channels: readonly string[]): Promise<void>;
-  /** For the Socket.IO adapter, which speaks buffers. */
-  readonly raw: NodeRedisClient;
+  /** One try; a Redis Cluster takes it on any master. Resolves with what the server says. */
+  publish(channel: string, message: string | Buffer): Promise<unknown>;
+  /** One try, on the master of the channel's slot. */
+  sPublish(channel: string, message: string | Buffer): Promise<unknown>;
+  /** For the Socket.IO adapter, which hears buffers. */
+  readonly raw: NodeRedisSubscriber;
   destroy(): void;
 }
 
@@ -69,16 +73,14 @@ export interface WireClients {
   watch(onMoved: () => void): () => void;
 }
 
-/** What the Socket.IO adapter calls on a node-redis client of any kind. */
-export interface NodeRedisClient {
+/** What the Socket.IO adapter calls on a subscribing node-redis client of any kind. */
+export interface NodeRedisSubscriber {
   subscribe(channel: string, listener: BufferListener, asBuffer: true): Promise<void>;
   pSubscribe(pattern: string, listener: BufferListener, asBuffer: true): Promise<void>;
   sSubscribe(channel: string, listener: BufferListener, asBuffer: true): Promise<void>;
   unsubscribe(channel: string): Promise<void>;
   pUnsubscribe(pattern: string): Promise<void>;
   sUnsubscribe(channel: string): Promise<void>;
-  publish(channel: string, message: string | Buffer): Promise<unknown>;
-  sPublish(channel: string, message: string | Buffer): Promise<unknown>;
 }
 
 export type BufferListener = (message: Buffer, channel: Buffer) => void;

@@ -1,7 +1,7 @@
 import type { Socket as NetSocket } from 'node:net';
 
 // The one file that knows what is below Node's streams: a small write to a TCP socket that takes it at once needs none of
-// their requests, callbacks and states (decision 0030). Pinned in test/contract/node-streams.spec.ts; where it is built
+// their requests, callbacks and states (decision 0030). Pinned in test/contract/engine-io.spec.ts; where it is built
 // differently, callers write to the stream.
 
 /** A request of libuv. One serves all writes that end within their call. */
@@ -38,6 +38,14 @@ export function directHandle(socket: NetSocket): StreamHandle | undefined {
   const { _handle: handle } = socket as unknown as Internals;
   const isPlain = handle?.constructor.name === 'TCP' || handle?.constructor.name === 'Pipe';
   return binding && isPlain && typeof handle.writeBuffer === 'function' ? handle : undefined;
+}
+
+/** From here on the stream counts what the kernel does not take, in bytes: at most the high-water mark of a TCP socket. */
+const MAX_DIRECT_BYTES = 16_384;
+
+/** If there is a handle, and the bytes are few enough. */
+export function writeSmall(handle: StreamHandle | undefined, bytes: Uint8Array): DirectWrite {
+  return handle && bytes.length < MAX_DIRECT_BYTES ? writeDirectly(handle, bytes) : 'nothing';
 }
 
 /** To a handle whose stream has nothing waiting. Errors (closed, reset) are left to the stream, which meets them again. */

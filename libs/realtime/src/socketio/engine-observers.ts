@@ -7,9 +7,14 @@ export interface Observed extends EventEmitter {
   [HAD_OBSERVERS]?: boolean;
 }
 
+/** Whether who listens to the event is told of what is written. */
+export function isObserverOf(event: unknown): boolean {
+  return event === 'packetCreate' || event === 'flush' || event === 'drain';
+}
+
 /** For `newListener`; one function for all connections. */
 export function noteObserver(this: Observed, event: unknown): void {
-  if (event === 'packetCreate' || event === 'flush' || event === 'drain') this[HAD_OBSERVERS] = true;
+  if (isObserverOf(event)) this[HAD_OBSERVERS] = true;
 }
 
 /** Costs a look at one field until somebody listens, and again when nobody does any more. */

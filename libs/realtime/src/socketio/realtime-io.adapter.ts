@@ -6,6 +6,7 @@ import { shareHandlers, type GatewayHandler, type SharesHandlers } from './gatew
 import type { Gateways } from './gateways.js';
 import type { Handshake } from './handshake.middleware.js';
 import type { SocketIoLocalSockets } from './local-socket-broadcast.js';
+import { coalesceWrites } from './coalesce-writes.js';
 import { leanBroadcasts } from './lean-broadcast.js';
 import { dropResponse } from './lean-transport.js';
 import type { MessageDispatcher } from './message-dispatcher.js';
@@ -13,7 +14,6 @@ import { watchFailures } from './nest-failures.js';
 import type { SendBufferWatch } from './send-buffer-watch.js';
 import { sessionOf } from './session-of.js';
 import type { HandlerTable, Session } from './session.js';
-import { coalesceWrites } from './turn-socket.js';
 import type { UpgradeGuard } from './upgrade-guard.js';
 import type { WriteTurn } from './write-turn.js';
 
@@ -70,8 +70,7 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
     const server: Server = port === 0 ? new Server(this.appServer(), all) : new Server(port, all);
     this.deps.upgrades.protect(server);
     this.deps.sendBuffers.install(server);
-    if (this.deps.turn) coalesceWrites(server, this.deps.turn);
-    leanBroadcasts(server);
+    leanBroadcasts(server, this.deps.turn && coalesceWrites(server, this.deps.turn));
     this.deps.sockets.add(server);
     this.deps.handshake.install(server, { port, path: options?.path });
     return server;

@@ -1,33 +1,17 @@
 import type { Socket as NetSocket } from 'node:net';
 import { WebSocket } from 'ws';
-import type { Server } from 'socket.io';
-import type { FrameParts, FrameSequence } from './frame-sequence.js';
+import type { FrameParts } from './frame-sequence.js';
 import type { Compression } from './compression.js';
 import type { FrameDeflater } from './deflated-frame.js';
-import { directHandle, writeDirectly, type StreamHandle } from './direct-write.js';
-import type {
-  Callback,
-  Data,
-  EngineSocket,
-  EngineTransport,
-  WriteOptions,
-  WsFrame,
-  WsInternals,
-  WsSender,
-} from './engine-internals.js';
-import { isObserved, noteObserver, type Observed } from './engine-observers.js';
-import { messageFrame } from './message-frame.js';
-import type { TurnMember, WriteTurn } from './write-turn.js';
+import { directHandle, writeSmall, type DirectWrite, type StreamHandle } from './direct-write.js';
+import type { Callback, EngineTransport, WsFrame, WsInternals, WsSender } from './engine-internals.js';
+import { MAX_WAITING_BYTES, isLarge, type TurnMember, type WriteTurn } from './write-turn.js';
 
 // The one file that knows how `ws` and Engine.IO write, so that what a connection gets within one turn of the event loop
 // leaves in one system call (decision 0025), and is deflated once for all (0027). Pinned in test/contract/engine-io.spec.ts;
 // where something is built differently, or `ws` itself compresses, or is observed, it writes as it always did.
 // Invariant: frames reach the client in the order in which they were written, whichever way they took.
 
-/** Bytes that do not wait for the end of the turn: a system call for them costs little beside copying them. */
-const MAX_WAITING_BYTES = 65_536;
-/** From here on the stream counts what the kernel does not take: at most the high-water mark of a TCP socket. */
-const MAX_DIRECT_BYTES = 16_384;
 const NOTHING = Buffer.alloc(0);
 const CLOSE = 0x88;
 
@@ -36,6 +20,8 @@ interface TurnOptions {
   readonly compression?: Compression;
 }
 
+/** Of a connection that has none, or no longer. */
+const NOWHERE = -1;
 const OWNER = Symbol('nestjs-realtime:turn-socket');
 
 interface Owned {
@@ -46,21 +32,20 @@ const Base = WebSocket as unknown as new (address: null, protocols: undefined, o
 
 /** The server's side of a WebSocket. `ws` makes it with the options of its server, where the turn is. */
 export class TurnSocket extends Base implements TurnMember {
-  /** False: this connection writes as `ws` always does. */
-  private isCoalescing = false;
-  /** Nothing may follow the close frame. */
-  private isClosed = false;
+  /** In the turn. Without one this connection writes as `ws` always does. */
+  seat = NOWHERE;
   /** Undefined: nothing is compressed on this connection. */
   deflater: FrameDeflater | undefined;
-  private readonly turn: WriteTurn;
-  private readonly compression: Compression | undefined;
-  private waiting: FrameSequence | undefined;
-  private callbacks: Callback[] | undefined;
-  private transport: EngineTransport | undefined;
-  /** Set while the TCP socket takes what it is given: nothing waits in it, and it has not been ended. */
-  private handle: StreamHandle | undefined;
+  /** Engine.IO's side of this connection, once a message has gone around it. */
+  transport: EngineTransport | undefined;
+  /** Nothing may follow the close frame. */
+  private isClosed = false;
   /** More waits in the TCP socket than it should hold: the client reads slowly. */
   private isFull = false;
+  private isObserved = false;
+  private readonly turn: WriteTurn;
+  private readonly compression: Compression | undefined;
+  private callbacks: Callback[] | undefined;
 
   constructor(address: null, protocols: undefined, options: TurnOptions) {
     super(address, protocols, options);
@@ -73,7 +58,7 @@ export class TurnSocket extends Base implements TurnMember {
     const extension = this._extensions['permessage-deflate'];
     // What `ws` compresses is made later than it is written.
     if ((extension && !this.compression) || typeof this._sender?.sendFrame !== 'function') return;
-    this.isCoalescing = true;
+    this.seat = this.turn.seats.take(this);
     if (extension) this.deflater = this.compression?.adopt(extension);
     (this._sender as Owned)[OWNER] = this;
     this._sender.sendFrame = sendFrame;
@@ -82,17 +67,15 @@ export class TurnSocket extends Base implements TurnMember {
   }
 
   /** One frame of a broadcast. */
-  share(frame: FrameParts, transport: EngineTransport): void {
+  share(frame: FrameParts): void {
     const parts = this.deflater ? this.deflater.shared(frame) : frame;
-    if ((parts[1]?.length ?? 0) >= MAX_WAITING_BYTES) return this.writeThrough(parts);
-    this.transport = transport;
-    this.wait((this.waiting ?? this.turn.begin(this)).next(parts, this.turn.join));
+    if (isLarge(parts)) return this.writeThrough(parts);
+    this.turn.add(this.seat, parts);
   }
 
   /** A frame for this client alone. */
-  append(frame: Buffer, transport: EngineTransport): void {
-    this.transport = transport;
-    this.add(this.deflater ? this.deflater.alone(frame) : frame);
+  append(frame: Buffer): void {
+    this.turn.append(this.seat, this.deflater ? this.deflater.alone(frame) : frame);
   }
 
   /** What `ws` itself writes: pings, pongs, the close frame, and what Engine.IO sends the long way. */
@@ -100,67 +83,87 @@ export class TurnSocket extends Base implements TurnMember {
     if (this.isClosed) return void (callback && process.nextTick(callback));
     const inBytes = bytesOf(frame);
     const parts = this.deflater ? this.deflater.shared(inBytes) : inBytes;
-    this.isClosed = frame[0][0] === CLOSE;
-    if (this.isClosed || (parts[1]?.length ?? 0) >= MAX_WAITING_BYTES || !this._socket.writable)
-      return this.writeThrough(parts, callback);
+    if (frame[0][0] === CLOSE) {
+      this.isClosed = true;
+      this.obstruct(1);
+    }
+    if (this.seat === NOWHERE || this.isClosed || isLarge(parts) || !this._socket.writable)
+      return this.writeThrough(parts, callback && this.counted(callback));
     if (callback) this.callWhenWritten(callback);
-    this.add(this.turn.join(parts));
+    this.turn.append(this.seat, this.turn.join(parts));
   }
 
   /** Whether a message may go around Engine.IO. */
   get isReady(): boolean {
-    return this.isCoalescing && !this.isFull && !this.isClosed && this.readyState === WebSocket.OPEN;
+    return this.seat !== NOWHERE && !this.isFull && !this.isClosed && this.readyState === WebSocket.OPEN;
   }
 
+  /** Somebody listens to what Engine.IO writes to this connection, or has. */
+  observe(): void {
+    if (!this.isObserved) this.obstruct(1);
+    this.isObserved = true;
+  }
+
+  /** Now, instead of at the end of the turn. */
   flush(): void {
-    const { waiting, handle, _socket: socket } = this;
-    if (!waiting) return;
-    this.waiting = undefined;
-    const bytes = waiting.bytes();
-    const written = handle && bytes.length < MAX_DIRECT_BYTES ? writeDirectly(handle, bytes) : 'nothing';
+    const { turn, seat } = this;
+    const bytes = turn.take(seat)?.bytes();
+    if (!bytes) return;
+    const how = writeSmall(turn.seats.handles[seat], bytes);
+    if (how !== 'all') this.written(bytes, how);
+  }
+
+  written(bytes: Buffer, how: Exclude<DirectWrite, 'all'>): void {
+    const { _socket: socket } = this;
     // Destroyed or ended: nothing can be written to it any more.
-    if (written === 'all' || !socket.writable) return;
-    if (written === 'nothing') return this.writeToStream([bytes]);
+    if (!socket.writable) return;
+    if (how === 'nothing') return this.writeToStream([bytes]);
     // The stream does not know of the rest. With a write of its own on its way it keeps back, and counts, what comes next.
-    this.handle = undefined;
+    this.direct(undefined);
     socket.write(NOTHING);
   }
 
   /** The last write: what comes after the end of the stream is not for its handle either. */
   finish(): void {
     this.flush();
-    this.handle = undefined;
+    this.direct(undefined);
+    this.obstruct(1);
   }
 
   /** Bytes that wait for the end of the turn or for the client, at most about two times what may wait for a turn. */
   get coalescedBytes(): number {
-    return (this.waiting?.byteLength ?? 0) + Math.min(this._socket.writableLength, MAX_WAITING_BYTES);
+    return (this.turn.waiting(this.seat)?.byteLength ?? 0) + Math.min(this._socket.writableLength, MAX_WAITING_BYTES);
   }
 
   /** What was written before it leaves before it, as it always did. */
   override terminate(): void {
     this.flush();
+    this.obstruct(1);
     super.terminate();
   }
 
   override emitClose(): void {
     this.settle(new Error('The connection ended before the message was sent'));
     super.emitClose();
+    if (this.seat !== NOWHERE) this.turn.seats.leave(this.seat);
+    this.seat = NOWHERE;
   }
 
-  private add(frame: Buffer): void {
-    this.wait((this.waiting ?? this.turn.begin(this)).append(frame));
+  private direct(handle: StreamHandle | undefined): void {
+    if (this.seat !== NOWHERE) this.turn.direct(this.seat, handle);
   }
 
-  private wait(sequence: FrameSequence): void {
-    this.waiting = sequence;
-    if (sequence.byteLength >= MAX_WAITING_BYTES) this.flush();
+  /**
+   * Frames of broadcasts go around Engine.IO without a look at it while nothing is in their way: while it would find its
+   * transport writable, nothing kept back and nobody who listens. What makes that otherwise comes by here first.
+   */
+  private obstruct(change: 1 | -1): void {
+    if (this.seat !== NOWHERE) this.turn.seats.obstacles[this.seat]! += change;
   }
 
   /** At once, behind all that waits, in one system call. */
   private writeThrough(parts: FrameParts, callback?: Callback): void {
-    const { waiting } = this;
-    this.waiting = undefined;
+    const waiting = this.turn.take(this.seat);
     this.writeToStream(waiting ? [waiting.bytes(), ...parts] : parts, callback);
   }
 
@@ -170,12 +173,13 @@ export class TurnSocket extends Base implements TurnMember {
     const last = parts.length - 1;
     parts.forEach((part, index) => (index === last ? socket.write(part, callback) : socket.write(part)));
     if (parts.length > 1) socket.uncork();
-    this.handle = socket.writableLength === 0 ? directHandle(socket) : undefined;
+    this.direct(socket.writableLength === 0 ? directHandle(socket) : undefined);
     this.watchRoom();
   }
 
   /** Later than the call, as with every write; and not while the client reads slowly. */
   private callWhenWritten(callback: Callback): void {
+    this.obstruct(1);
     if (this.callbacks) return void this.callbacks.push(callback);
     this.callbacks = [callback];
     process.nextTick(settleUnlessFull, this);
@@ -188,7 +192,21 @@ export class TurnSocket extends Base implements TurnMember {
   private settle(error?: Error): void {
     const { callbacks } = this;
     this.callbacks = undefined;
-    for (const callback of callbacks ?? []) callback(error);
+    for (const callback of callbacks ?? []) this.callBack(callback, error);
+  }
+
+  /** Until it has returned Engine.IO waits for it, and may have kept something back. */
+  private counted(callback: Callback): Callback {
+    this.obstruct(1);
+    return (error) => this.callBack(callback, error);
+  }
+
+  private callBack(callback: Callback, error?: Error | null): void {
+    try {
+      callback(error);
+    } finally {
+      this.obstruct(-1);
+    }
   }
 
   /** Engine.IO keeps back what comes while its transport is not writable, and leaves out what is volatile. */
@@ -196,14 +214,17 @@ export class TurnSocket extends Base implements TurnMember {
     const { transport, _socket: socket } = this;
     if (this.isFull || !socket.writableNeedDrain) return;
     this.isFull = true;
+    this.obstruct(1);
     const isHeld = transport?.writable === true;
     if (isHeld) transport.writable = false;
     socket.once('drain', () => {
       this.isFull = false;
       this.settle();
-      if (!isHeld) return;
-      transport.writable = true;
-      transport.emit('ready');
+      if (isHeld) {
+        transport.writable = true;
+        transport.emit('ready');
+      }
+      this.obstruct(-1);
     });
   }
 }
@@ -229,62 +250,7 @@ function endAfterTurn(this: NetSocket & Owned, ...args: unknown[]): NetSocket {
   return prototype.end.apply(this, args);
 }
 
-/**
- * Lets what Socket.IO writes to a connection go around Engine.IO's packets, buffers and events, to wait for the end of the
- * turn. Wherever one of them is needed - another transport, an upgrade, a callback, a listener, a slow client - it goes the
- * long way, which ends in the same place.
- */
-export function coalesceWrites(server: Server, turn: WriteTurn): void {
-  const engine = server.engine as Observed;
-  engine.on('newListener', noteObserver);
-  /** `SendBufferWatch` is there before us, and has nothing to say about what goes around Engine.IO. */
-  let ownListeners = 0;
-
-  function write(this: EngineSocket, data: Data, options?: WriteOptions, callback?: Callback): EngineSocket {
-    const { transport } = this;
-    const { socket } = transport;
-    const isOurs = socket instanceof TurnSocket && isFramed(this, data);
-    if (isOurs && options?.compress === false && socket.deflater)
-      options = asItIs(data, options, turn, socket.deflater);
-    const isDirect = isOurs && callback === undefined && isReady(this, socket);
-    if (!isDirect || isObserved(this, ownListeners) || isObserved(engine, 0)) return this.send(data, options, callback);
-    if (options?.wsPreEncodedFrame) socket.share(options.wsPreEncodedFrame, transport);
-    else if (options?.preEncoded) socket.share(turn.encode(options, data), transport);
-    else socket.append(messageFrame(data), transport);
-    return this;
-  }
-
-  engine.on('connection', (socket: EngineSocket) => {
-    ownListeners = socket.listenerCount('packetCreate');
-    socket.on('newListener', noteObserver);
-    socket.write = write;
-  });
-}
-
 /** What waits for a client below Engine.IO: for the end of the turn, or for the client. */
 export function coalescedBytes({ socket }: { readonly socket?: unknown }): number {
   return socket instanceof TurnSocket ? socket.coalescedBytes : 0;
-}
-
-function isReady(socket: EngineSocket, webSocket: TurnSocket): boolean {
-  return (
-    webSocket.isReady && socket.transport.writable && socket.readyState === 'open' && socket.writeBuffer.length === 0
-  );
-}
-
-/** Whether its WebSocket frame is what we would make. */
-function isFramed({ protocol, transport }: EngineSocket, data: Data): boolean {
-  return protocol === 4 && (typeof data === 'string' || (transport.supportsBinary && isBinary(data)));
-}
-
-function isBinary(data: unknown): boolean {
-  return ArrayBuffer.isView(data) || data instanceof ArrayBuffer;
-}
-
-/** `compress(false)`, which Engine.IO forgets on the way: a frame that is known to stay as it is. */
-function asItIs(data: Data, options: WriteOptions, turn: WriteTurn, deflater: FrameDeflater): WriteOptions {
-  const { wsPreEncodedFrame, preEncoded } = options;
-  const parts = wsPreEncodedFrame ?? (preEncoded ? turn.encode(options, data) : [messageFrame(data)]);
-  deflater.leave(parts);
-  return wsPreEncodedFrame ? options : { ...options, wsPreEncodedFrame: parts };
 }

@@ -1,20 +1,25 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { FrameSequence } from './frame-sequence.js';
 import { WriteTurn, type TurnMember } from './write-turn.js';
 
 class Member implements TurnMember {
-  waiting: FrameSequence | undefined;
-  readonly written: string[] = [];
+  readonly received: string[] = [];
+  readonly seat: number;
 
-  constructor(private readonly turn: WriteTurn) {}
+  constructor(private readonly turn: WriteTurn) {
+    this.seat = turn.seats.take(this);
+  }
 
   get(frame: string): void {
-    this.waiting = (this.waiting ?? this.turn.begin(this)).append(Buffer.from(frame));
+    this.turn.append(this.seat, Buffer.from(frame));
   }
 
   flush(): void {
-    if (this.waiting) this.written.push(this.waiting.bytes().toString());
-    this.waiting = undefined;
+    const waiting = this.turn.take(this.seat);
+    if (waiting) this.written(waiting.bytes());
+  }
+
+  written(bytes: Buffer): void {
+    this.received.push(bytes.toString());
   }
 }
 
@@ -26,9 +31,9 @@ describe('when a turn of the event loop ends', () => {
     await Promise.resolve();
     bob.get('2');
     ada.get('3');
-    expect(ada.written).toEqual([]);
+    expect(ada.received).toEqual([]);
     await nextTurn();
-    expect([ada.written, bob.written]).toEqual([['13'], ['2']]);
+    expect([ada.received, bob.received]).toEqual([['13'], ['2']]);
   });
 
   it('begins another with the next frame', async () => {
@@ -37,7 +42,7 @@ describe('when a turn of the event loop ends', () => {
       member.get(frame);
       await nextTurn();
     }
-    expect(member.written).toEqual(['1', '2']);
+    expect(member.received).toEqual(['1', '2']);
   });
 
   it('lets a member that has written before get more', async () => {
@@ -46,18 +51,19 @@ describe('when a turn of the event loop ends', () => {
     member.flush();
     member.get('2');
     await nextTurn();
-    expect(member.written).toEqual(['1', '2']);
+    expect(member.received).toEqual(['1', '2']);
   });
 
   it('takes what is sent while it ends into the next one', async () => {
     const turn = new WriteTurn();
     const late = new Member(turn);
-    const early: TurnMember = { flush: () => late.get('late') };
-    turn.begin(early);
+    const early = new Member(turn);
+    early.written = () => late.get('late');
+    early.get('early');
     await nextTurn();
-    expect(late.written).toEqual([]);
+    expect(late.received).toEqual([]);
     await nextTurn();
-    expect(late.written).toEqual(['late']);
+    expect(late.received).toEqual(['late']);
   });
 });
 
@@ -66,7 +72,7 @@ describe('when the process exits in the middle of a turn', () => {
     const member = new Member(new WriteTurn());
     member.get('last words');
     process.listeners('exit').at(-1)?.(0);
-    expect(member.written).toEqual(['last words']);
+    expect(member.received).toEqual(['last words']);
   });
 });
 
@@ -91,10 +97,63 @@ describe('when a broadcast is framed', () => {
 
   it('does not keep all frames of a turn that never seems to end', () => {
     const turn = new WriteTurn();
-    const member = new Member(turn);
-    const start = turn.begin(member);
-    expect(turn.begin(member)).toBe(start);
+    const [ada, bob, eve] = [new Member(turn), new Member(turn), new Member(turn)];
+    const parts = [Buffer.from('h'), Buffer.from('payload')];
+    for (const { seat } of [ada, bob]) turn.add(seat, parts);
+    expect(turn.waiting(bob.seat)).toBe(turn.waiting(ada.seat));
     for (let count = 0; count < 20; count += 1) turn.join([Buffer.alloc(32), Buffer.alloc(65_504)]);
-    expect(turn.begin(member)).not.toBe(start);
+    turn.add(eve.seat, parts);
+    expect(turn.waiting(eve.seat)).not.toBe(turn.waiting(ada.seat));
+    expect(turn.waiting(eve.seat)?.bytes()).toEqual(turn.waiting(ada.seat)?.bytes());
+  });
+});
+
+describe('when frames of a broadcast are shared', () => {
+  const frames = [[Buffer.from('one')], [Buffer.from('two')]];
+
+  it('reaches who has the seat and nothing in the way', async () => {
+    const turn = new WriteTurn();
+    const [ada, bob] = [new Member(turn), new Member(turn)];
+    turn.seats.obstacles[bob.seat] = 1;
+    expect([ada, bob].map((member) => turn.share(member.seat, member, frames))).toEqual([true, false]);
+    turn.seats.obstacles[bob.seat] = 0;
+    expect(turn.share(bob.seat, bob, [frames[1]!])).toBe(true);
+    await nextTurn();
+    expect([ada.received, bob.received]).toEqual([['onetwo'], ['two']]);
+  });
+
+  it('reaches nobody by the seat of another, nor by none', async () => {
+    const turn = new WriteTurn();
+    const gone = new Member(turn);
+    turn.seats.leave(gone.seat);
+    const next = new Member(turn);
+    expect(next.seat).toBe(gone.seat);
+    expect(turn.share(gone.seat, gone, frames)).toBe(false);
+    expect(turn.share(-1, gone, frames)).toBe(false);
+    await nextTurn();
+    expect([gone.received, next.received]).toEqual([[], []]);
+  });
+
+  it('keeps apart what a seat and the one who had it before got in one turn', async () => {
+    const turn = new WriteTurn();
+    const gone = new Member(turn);
+    gone.get('for the one who is gone');
+    turn.seats.leave(gone.seat);
+    const next = new Member(turn);
+    next.get('for the next');
+    await nextTurn();
+    expect([gone.received, next.received]).toEqual([['for the one who is gone'], ['for the next']]);
+  });
+
+  it('finds every one of many, also after more have come', async () => {
+    const turn = new WriteTurn();
+    const members = Array.from({ length: 1_000 }, () => new Member(turn));
+    members.forEach((member, index) => member.get(String(index)));
+    members.push(...Array.from({ length: 2_000 }, () => new Member(turn)));
+    for (const member of members) expect(turn.share(member.seat, member, [frames[0]!])).toBe(true);
+    await nextTurn();
+    expect(members.map(({ received }) => received)).toEqual(
+      members.map((_, index) => [index < 1_000 ? `${index}one` : 'one']),
+    );
   });
 });

@@ -1,11 +1,15 @@
 import { setImmediate } from 'node:timers';
+import { writeSmall, type DirectWrite, type StreamHandle } from './direct-write.js';
 import { FrameSequence, type FrameParts } from './frame-sequence.js';
 import { messageFrame } from './message-frame.js';
+import { Seats } from './seats.js';
 
 /** A connection that frames wait for. */
 export interface TurnMember {
-  /** Writes what waits, if anything does. */
+  /** Writes what waits now, instead of at the end of the turn. */
   flush(): void;
+  /** At the end of the turn, unless its handle has taken all of it. */
+  written(bytes: Buffer, how: Exclude<DirectWrite, 'all'>): void;
 }
 
 /** The options object that Socket.IO makes anew for each broadcast and hands on for each recipient. */
@@ -13,6 +17,14 @@ type BroadcastKey = object;
 
 /** Bytes of frames after which later ones are no longer shared with them, so that a long turn does not keep them all. */
 const MAX_SHARED_BYTES = 1_048_576;
+
+/** Bytes that do not wait for the end of the turn: a system call for them costs little beside copying them. */
+export const MAX_WAITING_BYTES = 65_536;
+
+/** Whether a frame does not wait. */
+export function isLarge(parts: FrameParts): boolean {
+  return (parts[1]?.length ?? 0) >= MAX_WAITING_BYTES;
+}
 
 /** Turns that have not ended; what they hold is written even if the process exits now. */
 const unended = new Set<WriteTurn>();
@@ -24,7 +36,12 @@ let isExitWatched = false;
  * out together, and before the loop may wait for anything. A microtask would end the turn after each of those callbacks.
  */
 export class WriteTurn {
-  private members: TurnMember[] = [];
+  readonly seats = new Seats<TurnMember>();
+  private number = 1;
+  // What waits, side by side: at the end of a turn the members themselves, which are far apart in memory, are not looked at.
+  private members: (TurnMember | undefined)[] = [];
+  private sequences: (FrameSequence | undefined)[] = [];
+  private handles: (StreamHandle | undefined)[] = [];
   private start = new FrameSequence();
   private sharedBytes = 0;
   private lastParts: FrameParts | undefined;
@@ -40,17 +57,42 @@ export class WriteTurn {
     });
   }
 
-  /** A member's first frame of this turn, or since its last write: where its sequence starts. */
-  begin(member: TurnMember): FrameSequence {
-    if (this.members.push(member) === 1) {
-      unended.add(this);
-      setImmediate(this.end);
-    }
-    if (this.sharedBytes > MAX_SHARED_BYTES) {
-      this.sharedBytes = 0;
-      this.start = new FrameSequence();
-    }
-    return this.start;
+  /** What waits for the end of the turn. */
+  waiting(seat: number): FrameSequence | undefined {
+    const { turns, places } = this.seats;
+    return turns[seat] === this.number ? this.sequences[places[seat]!] : undefined;
+  }
+
+  /** Frames of a broadcast. False: the seat is another's by now, or something is in their way. */
+  share(seat: number, owner: TurnMember, frames: readonly FrameParts[]): boolean {
+    const { owners, obstacles } = this.seats;
+    if (owners[seat] !== owner || obstacles[seat] !== 0) return false;
+    for (const parts of frames) this.add(seat, parts);
+    return true;
+  }
+
+  /** A frame for all recipients of a broadcast: the same parts, by identity. */
+  add(seat: number, parts: FrameParts): void {
+    this.put(seat, (this.waiting(seat) ?? this.begin(seat)).next(parts, this.join));
+  }
+
+  /** A frame that nobody else gets. */
+  append(seat: number, frame: Buffer): void {
+    this.put(seat, (this.waiting(seat) ?? this.begin(seat)).append(frame));
+  }
+
+  /** Who takes it writes it: nothing waits any more. */
+  take(seat: number): FrameSequence | undefined {
+    const sequence = this.waiting(seat);
+    if (sequence) this.sequences[this.seats.places[seat]!] = undefined;
+    return sequence;
+  }
+
+  /** What is to be written goes to another handle now, or to none. */
+  direct(seat: number, handle: StreamHandle | undefined): void {
+    const { handles, turns, places } = this.seats;
+    handles[seat] = handle;
+    if (turns[seat] === this.number) this.handles[places[seat]!] = handle;
   }
 
   /** A frame in one piece, put together once for all recipients of a broadcast. */
@@ -75,14 +117,47 @@ export class WriteTurn {
     return parts;
   }
 
+  private put(seat: number, sequence: FrameSequence): void {
+    const { places, owners } = this.seats;
+    this.sequences[places[seat]!] = sequence;
+    if (sequence.byteLength >= MAX_WAITING_BYTES) owners[seat]?.flush();
+  }
+
+  /** The first frame of this turn, or since the last write: where its sequence starts. */
+  private begin(seat: number): FrameSequence {
+    if (this.sharedBytes > MAX_SHARED_BYTES) {
+      this.sharedBytes = 0;
+      this.start = new FrameSequence();
+    }
+    const { seats, start } = this;
+    this.sequences.push(start);
+    this.handles.push(seats.handles[seat]);
+    const count = this.members.push(seats.owners[seat]);
+    seats.turns[seat] = this.number;
+    seats.places[seat] = count - 1;
+    if (count === 1) {
+      unended.add(this);
+      setImmediate(this.end);
+    }
+    return start;
+  }
+
   private readonly end = (): void => {
-    const { members } = this;
+    const { members, sequences, handles } = this;
     unended.delete(this);
+    this.number += 1;
     this.members = [];
+    this.sequences = [];
+    this.handles = [];
     this.start = new FrameSequence();
     this.sharedBytes = 0;
     this.lastParts = this.lastFrame = this.broadcast = undefined;
     this.encoded.clear();
-    for (const member of members) member.flush();
+    for (let place = 0; place < members.length; place += 1) {
+      const bytes = sequences[place]?.bytes();
+      if (!bytes) continue;
+      const how = writeSmall(handles[place], bytes);
+      if (how !== 'all') members[place]?.written(bytes, how);
+    }
   };
 }
