@@ -1,7 +1,7 @@
 import { hasNative } from './peers/native.js';
 import { UWS } from './peers/peer.js';
 import { circumstances } from './results/circumstances.js';
-import { REPORT, RESULTS, emptyProfileFolder, write, writeReport } from './results/files.js';
+import { REPORT, RESULTS, emptyProfileFolder, storeResults, write, writeReport } from './results/files.js';
 import { sentence } from './results/html.js';
 import { readProfiles } from './results/profile.js';
 import { summarise, type Outcome } from './results/outcome.js';
@@ -16,14 +16,16 @@ const USAGE = `npm run bench -- <scenario> [--check] [--quick] [--store] [--runs
 ${SCENARIOS.map(({ name, title }) => `  ${name.padEnd(16)} ${title}`).join('\n')}
   all              one after the other
   report           draws ${REPORT} again from the results that are there
+  store            takes the results that are there into docs/benchmarks.md and docs/benchmarks/
 
   --check  fails if a target is missed       --quick  short, shows only that it works
-  --store  writes to docs/benchmarks/ too    --only   set-ups by id
+  --store  writes to the docs too            --only   set-ups by id
   --profile  says where the servers spend their time
 `;
 
 async function main([name, ...args]: readonly string[]): Promise<void> {
   if (name === 'report') return writeReport();
+  if (name === 'store') return storeResults();
   const chosen = name === 'all' ? SCENARIOS : SCENARIOS.filter((scenario) => scenario.name === name);
   if (chosen.length === 0) {
     console.error(USAGE);

@@ -1,6 +1,6 @@
 import jwt from 'jsonwebtoken';
 import { monotonicMicros } from '../clock.js';
-import { BENCH_SECRET } from '../harness/tokens.js';
+import { BENCH_SECRET, USERS } from '../harness/tokens.js';
 import type { Client } from './client.js';
 import { Member } from './member.js';
 import { Meter } from './meter.js';
@@ -29,17 +29,17 @@ export class Crowd {
   meter = new Meter();
   /** Reads each message: for few of them only. */
   isFollowing = false;
-  /** So far; nobody comes twice. */
-  private users = 0;
+  /** So far. */
+  private guests = 0;
   private readonly byClient = new WeakMap<Client, Member>();
 
   constructor(private readonly wire: Wire) {}
 
   /** Resolves with the seconds it took, without signing the tokens. */
   async connect(ports: readonly number[], count: number, rooms?: Rooms): Promise<number> {
-    const first = this.users;
-    this.users += count;
-    const tokens = Array.from({ length: count }, (_, index) => signToken(`user-${first + index}`));
+    const first = this.guests;
+    this.guests += count;
+    const tokens = Array.from({ length: count }, (_, index) => signToken(`user-${(first + index) % USERS}`));
     const startedAt = performance.now();
     const queue = tokens.map((token, index) => ({ token, index: first + index }));
     await inBatches(queue, async ({ token, index }) => {

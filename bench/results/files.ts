@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
+import { withResults } from './document.js';
 import type { Outcome } from './outcome.js';
 import { html } from './html.js';
 import { svg } from './svg.js';
@@ -9,12 +10,33 @@ import { svg } from './svg.js';
 export const RESULTS = 'bench-results';
 /** What stands in the documentation. */
 const STORE = 'docs/benchmarks';
+/** With a place for the results of each scenario. */
+const DOCUMENT = 'docs/benchmarks.md';
 export const REPORT = join(RESULTS, 'report.html');
 
 export async function write(outcome: Outcome, options: { readonly isStored: boolean }): Promise<void> {
   await writeTo(RESULTS, outcome);
-  if (options.isStored) await writeTo(STORE, outcome);
+  if (options.isStored) {
+    await writeTo(STORE, outcome);
+    await writeDocument();
+  }
   writeReport();
+}
+
+/** What the documentation says is what is stored beside it. */
+async function writeDocument(): Promise<void> {
+  const document = readAll(STORE).reduce(
+    (text, [, outcome]) => withResults(text, outcome),
+    readFileSync(DOCUMENT, 'utf8'),
+  );
+  const config = await resolveConfig(DOCUMENT);
+  writeFileSync(DOCUMENT, await format(document, { ...config, parser: 'markdown' }));
+}
+
+/** Takes what the last runs left into the documentation. */
+export async function storeResults(): Promise<void> {
+  for (const [, outcome] of readAll(RESULTS)) await writeTo(STORE, outcome);
+  await writeDocument();
 }
 
 /** Of all scenarios that have left results; those that are stored fill the gaps. */

@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
+import { USERS } from '../harness/tokens.js';
 import { BARE, OURS, OURS_HISTORY, renamed } from '../peers/peer.js';
 import { mean } from '../results/statistics.js';
 import type { Results, Scenario, Step } from '../scenario.js';
@@ -13,8 +14,11 @@ const DAYS = 2;
 const STEP_HOURS = 2;
 /** Of the mean, from a day to the next: below it is noise of garbage collection. */
 const MAX_GROWTH = 0.05;
-/** Who came and went before, so that caches are full: more than the tokens that we remember (`auth.verificationCacheSize`, 10 000). */
-const EARLIER_GUESTS = 12_000;
+/**
+ * Who came and went before: everybody, so that what is remembered of users (when they were last seen) is as much as it gets, and
+ * more than the tokens that we remember (`auth.verificationCacheSize`, 10 000).
+ */
+const EARLIER_GUESTS = USERS;
 const SETTLE_MS = 500;
 
 /** Between the night's number of connections and the day's, most of them at 15 o'clock. */
@@ -37,7 +41,7 @@ export const soak: Scenario<Key> = {
   name: 'soak',
   title: 'Two days in minutes',
   about:
-    'Two days, two hours of them in a few seconds each, after 12 000 connections have come and gone: connections come and go along a sine, each step has its round trips, changes of rooms and publications, and ends with the number of connections of the night, where memory is taken after garbage collection. What the second day has more than the first would be a leak.',
+    'Two days, two hours of them in a few seconds each, after all 20 000 users have come and gone: connections come and go along a sine, each step has its round trips, changes of rooms and publications, and ends with the number of connections of the night, where memory is taken after garbage collection. What the second day has more than the first would be a leak.',
   plan: (settings) => {
     const night = settings.number('night', { full: 200, quick: 10 });
     const day = settings.number('day', { full: 2_000, quick: 30 });
