@@ -182,6 +182,26 @@ describe('when something is in the way of one of many', () => {
     expect(got.at(-1)).toEqual(['42["without",1]', '42["without",2]']);
   });
 
+  it('asks all of them for an answer from within a listener', async () => {
+    await using many = await crowd();
+    const { server } = many.app;
+    for (const { wire } of many.clients) {
+      void wire
+        .got((text) => /^42\d+\["asked"\]$/.test(text))
+        .then(() => {
+          const id = wire.texts.map((text) => /^42(\d+)\["asked"\]$/.exec(text)?.[1]).find((found) => found);
+          wire.send(`43${id}["yes"]`);
+        });
+    }
+    const answers = new Promise<unknown[]>((resolve, reject) => {
+      many.first.socket.onAnyOutgoing((event) => {
+        if (event === 'news') server.to('room').timeout(20_000).emitWithAck('asked').then(resolve, reject);
+      });
+    });
+    server.to('room').emit('news');
+    expect(await answers).toEqual(Array.from({ length: CLIENTS }, () => 'yes'));
+  });
+
   it('leaves a slow reader out of volatile broadcasts, and gives it all others in order', async () => {
     await using many = await crowd({ limits: { maxSendBufferBytes: 0, maxSendBufferMessages: 0 } });
     const { server } = many.app;

@@ -7,6 +7,8 @@ import { messageFrame } from './message-frame.js';
 import { TurnSocket } from './turn-socket.js';
 import { isLarge, type WriteTurn } from './write-turn.js';
 
+// The one file that knows how Engine.IO writes, and when it need not. Pinned in test/contract/engine-io.spec.ts.
+
 /** Where broadcasts may be written without a look at Socket.IO's client and Engine.IO's connection of each recipient. */
 export interface Outlets {
   /** Of one of Socket.IO's sockets; undefined: it is to be written the usual way. */

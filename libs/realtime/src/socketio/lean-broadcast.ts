@@ -97,6 +97,8 @@ class LeanBroadcasts {
       if (this.isForNobody) return [];
       const packets = encode.call(adapter, packet, options);
       if (this.isBroadcasting) this.frames = outlets?.framesOf(packets, options);
+      // What listeners of the app send from within is something else.
+      this.isBroadcasting = false;
       return packets;
     };
   }

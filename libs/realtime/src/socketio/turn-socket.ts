@@ -7,9 +7,9 @@ import { directHandle, writeSmall, type DirectWrite, type StreamHandle } from '.
 import type { Callback, EngineTransport, WsFrame, WsInternals, WsSender } from './engine-internals.js';
 import { MAX_WAITING_BYTES, isLarge, type TurnMember, type WriteTurn } from './write-turn.js';
 
-// The one file that knows how `ws` and Engine.IO write, so that what a connection gets within one turn of the event loop
-// leaves in one system call (decision 0025), and is deflated once for all (0027). Pinned in test/contract/engine-io.spec.ts;
-// where something is built differently, or `ws` itself compresses, or is observed, it writes as it always did.
+// The one file that knows how `ws` writes, so that what a connection gets within one turn of the event loop leaves in one system
+// call (decision 0025), and is deflated once for all (0027). Pinned in test/contract/engine-io.spec.ts; where something is built
+// differently, or `ws` itself compresses, it writes as it always did.
 // Invariant: frames reach the client in the order in which they were written, whichever way they took.
 
 const NOTHING = Buffer.alloc(0);
