@@ -6,7 +6,7 @@ import { fanOut, runsOf } from './shared.js';
 type Key = 'cpu' | 'p99' | 'missing';
 
 const BYTES = 64;
-/** In half of it V8 still compiles: the same rate takes a fifth more CPU in the first four seconds than in the next. */
+/** The same rate takes a fifth more CPU in the first four seconds than in the next. */
 const WARM_UP_SECONDS = 8;
 const OURS_ALL = [OURS, OURS_PUBLISH, OURS_REDIS, OURS_REDIS_PUBLISH];
 

@@ -4,7 +4,7 @@ const FIRST_SEATS = 64;
 
 /**
  * What a frame of a broadcast has to know of each connection, side by side and by number: objects of a thousand connections
- * are more than a core's caches hold, and to wait for them takes as long as a fifth of the writes. A seat is used again when
+ * are more than a core's caches hold (decision 0031). A seat is used again when
  * its connection has ended, so who keeps one compares the owner, too.
  */
 export class Seats<Owner> {
