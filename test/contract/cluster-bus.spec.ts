@@ -79,6 +79,17 @@ describe.each(Object.entries(implementations))('the %s cluster bus', (name, crea
     for (const box of inboxes) expect(await box.until('end')).toEqual(sent);
   });
 
+  it('delivers what was published in one go one by one, whatever it looks like', async () => {
+    const box = inbox();
+    await nodes[1].subscribe('odd', box.listen);
+    const sent = ['', '\u0001', '\u00012,3\nabcde', 'm\n{}', 'é👩‍👩‍👧', 'x'.repeat(100_000), '\u0001', ''];
+    await Promise.all([...sent, 'end'].map((payload) => nodes[0].publish('odd', payload)));
+    await nodes[0].publish('odd', '\u0001');
+    await nodes[0].publish('odd', 'after');
+    expect(await box.until('end')).toEqual(sent);
+    expect(await box.until('after')).toEqual([...sent, 'end', '\u0001']);
+  });
+
   it('delivers what was published right after subscribe has resolved', async () => {
     for (let round = 0; round < 20; round += 1) {
       const box = inbox();

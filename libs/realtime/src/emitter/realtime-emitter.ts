@@ -144,6 +144,6 @@ export class RealtimeEmitter {
     if (Buffer.byteLength(payload) > options.maxMessageBytes) {
       throw new RealtimeError('LIMIT_EXCEEDED', `A message between nodes may have ${options.maxMessageBytes} bytes`);
     }
-    await this.#connection.command('PUBLISH', keyPrefix + channel, payload);
+    await this.#connection.publish(keyPrefix + channel, payload);
   }
 }

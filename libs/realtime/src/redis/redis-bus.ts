@@ -3,6 +3,7 @@ import { randomId } from '../core/ids.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import { ChannelSubscriptions } from './channel-subscriptions.js';
 import { EchoProbe } from './echo-probe.js';
+import { unbundle } from './publish-bundles.js';
 import type { RedisConnection } from './redis-connection.js';
 import { RedisLink } from './redis-link.js';
 import { RedisUnavailableError } from './redis-unavailable-error.js';
@@ -123,16 +124,23 @@ export class RedisBus implements ClusterBus {
       return Promise.reject(new RealtimeError('LIMIT_EXCEEDED', message));
     }
     // Resolves with the number of nodes that heard it, which says nothing about clients.
-    return this.#connection.command('PUBLISH', this.#connection.keyPrefix + channel, payload) as Promise<void>;
+    return this.#connection.publish(this.#connection.keyPrefix + channel, payload) as Promise<void>;
   }
 
   #deliver(channel: string, message: string): void {
     if (channel === this.#probeChannel) return this.#probe?.receive(message);
-    if (message.length > this.#connection.options.maxMessageBytes + MAX_FIRST_LINE) {
+    const payloads = unbundle(message);
+    if (!payloads) return this.#connection.metrics.dropped('bus-malformed');
+    for (const payload of payloads) this.#hear(channel, payload);
+  }
+
+  #hear(channel: string, payload: string): void {
+    if (payload.length > this.#connection.options.maxMessageBytes + MAX_FIRST_LINE) {
       return this.#connection.metrics.dropped('bus-oversized');
     }
     try {
-      this.#listeners.get(channel)?.(message);
+      // Looked up for each: the one before may have made somebody unsubscribe.
+      this.#listeners.get(channel)?.(payload);
     } catch (error) {
       // Whatever arrives on our channels, an exception here would end the process from inside the socket's parser.
       this.#connection.metrics.dropped('bus-listener-error');

@@ -3,6 +3,7 @@ import type { Lifecycle } from '../core/lifecycle.js';
 import { noLogger, type RealtimeLogger } from '../core/logger.js';
 import { noMetrics, type RealtimeMetrics } from '../core/metrics.js';
 import { PendingCommands } from './pending-commands.js';
+import { PublishBundles } from './publish-bundles.js';
 import { createWireClients, describeAddress } from './redis-clients.js';
 import { RedisLink } from './redis-link.js';
 import { resolveRedisOptions, type RedisOptions, type ResolvedRedisOptions } from './redis-options.js';
@@ -37,6 +38,7 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
   /** Makes clients of this Redis, also for other connections to it: what they know of it is shared. */
   readonly clients: WireClients;
   readonly #pending: PendingCommands;
+  readonly #bundles = new PublishBundles((channel, message) => this.command('PUBLISH', channel, message));
   readonly #link: RedisLink;
   readonly #listeners = new Set<(isUp: boolean) => void>();
   #opening: Promise<void> | undefined;
@@ -106,6 +108,7 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
 
   /** Waits up to a second for answers that are on their way; refuses everything else at once. */
   close(): Promise<void> {
+    this.#bundles.flush();
     // Deferred, so that `#closing` is set before anything below is told to end.
     this.#closing ??= Promise.resolve().then(() => this.#close());
     return this.#closing;
@@ -119,6 +122,11 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
     return this.#add({ key: keys[0], args: [String(keys.length), ...keys, ...args], script });
   }
 
+  /** PUBLISH, of which those of one go to one channel share one command; read by `unbundle`. In order with all other calls. */
+  publish(channel: string, payload: string): Promise<unknown> {
+    return this.#bundles.publish(channel, payload);
+  }
+
   async #close(): Promise<void> {
     this.#onFirst?.();
     if (this.#isUp) await this.#pending.drained(CLOSE_WITHIN_MS);
@@ -128,6 +136,7 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
   }
 
   #add(command: WireCommand): Promise<unknown> {
+    this.#bundles.flush();
     if (this.#closing !== undefined) {
       const cause = new Error('the connection was closed');
       return Promise.reject(new RedisUnavailableError({ maybeWritten: false, cause }));
