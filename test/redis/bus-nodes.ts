@@ -8,6 +8,8 @@ export interface BusNode extends AsyncDisposable {
   readonly connection: RedisConnection;
   readonly bus: RedisBus;
   readonly lines: readonly string[];
+  /** Kinds of what was dropped. */
+  readonly drops: readonly string[];
 }
 
 /** A node's two connections to Redis, and what they log. */
@@ -15,13 +17,16 @@ export async function startBusNode(options: RedisOptions): Promise<BusNode> {
   const lines: string[] = [];
   const push = (line: string): void => void lines.push(line);
   const logger = { log: push, warn: push, error: push };
-  const connection = new RedisConnection({ ...TIMES, ...options }, { logger, metrics: noMetrics });
+  const drops: string[] = [];
+  const metrics = { ...noMetrics, dropped: (kind: string) => void drops.push(kind) };
+  const connection = new RedisConnection({ ...TIMES, ...options }, { logger, metrics });
   const bus = new RedisBus(connection);
   await bus.ready();
   return {
     connection,
     bus,
     lines,
+    drops,
     async [Symbol.asyncDispose]() {
       await bus.close();
       await connection.close();

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
-import { RedisBus, RedisConnection, type RedisOptions } from '../support/engines.js';
+import { RedisConnection, type RedisOptions } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { startRedis } from '../support/redis.js';
 
@@ -17,15 +17,6 @@ function connect(options: RedisOptions): RedisConnection & AsyncDisposable {
 
 function script(lua: string) {
   return { name: 'test', lua, sha1: createHash('sha1').update(lua).digest('hex') };
-}
-
-function busOf(connection: RedisConnection): RedisBus & AsyncDisposable {
-  const bus = new RedisBus(connection);
-  return Object.assign(bus, { [Symbol.asyncDispose]: () => bus.close() });
-}
-
-function publishCalls(stats: unknown): number {
-  return Number(/cmdstat_publish:calls=(\d+)/.exec(String(stats))?.[1] ?? 0);
 }
 
 const push = script("return redis.call('RPUSH', KEYS[1], ARGV[1])");
@@ -59,46 +50,6 @@ describe('when a script runs', () => {
     const failed = connection.run(script("return redis.call('NOPE')"), ['k'], []);
     await expect(failed).rejects.toMatchObject({ code: 'INTERNAL', cause: expect.any(Error) });
     await expect(failed).rejects.not.toMatchObject({ message: expect.stringContaining('NOPE') });
-  });
-});
-
-describe('when much is published in one go', () => {
-  const announce = script("return redis.call('PUBLISH', KEYS[1], ARGV[1])");
-
-  it('sends one command for each channel, in order with what scripts publish', async () => {
-    await using redis = await startRedis();
-    await using connection = connect({ url: redis.url });
-    await using bus = busOf(connection);
-    await bus.ready();
-    const heard: string[] = [];
-    await bus.subscribe('ch', (payload) => heard.push(payload));
-    const statsBefore = publishCalls(await connection.command('INFO', 'commandstats'));
-    const first = Array.from({ length: 100 }, (_, i) => bus.publish('ch', `a${i}`));
-    const said = connection.run(announce, [`${connection.keyPrefix}ch`], ['script']);
-    const second = Array.from({ length: 100 }, (_, i) => bus.publish('ch', `b${i}`));
-    await Promise.all([...first, said, ...second]);
-    await eventually(() => expect(heard).toHaveLength(201));
-    expect([heard[0], heard[99], heard[100], heard[101], heard[200]]).toEqual(['a0', 'a99', 'script', 'b0', 'b99']);
-    const calls = publishCalls(await connection.command('INFO', 'commandstats')) - statsBefore;
-    // Two bundles, the script's own, and probes of the bus.
-    expect(calls).toBeLessThan(20);
-  });
-
-  it('still sends it when it is closed at once', async () => {
-    await using redis = await startRedis();
-    await using connection = connect({ url: redis.url });
-    await using listening = connect({ url: redis.url });
-    await using bus = busOf(listening);
-    await bus.ready();
-    const heard: string[] = [];
-    await bus.subscribe('ch', (payload) => heard.push(payload));
-    await connection.ready();
-    const sent = [
-      connection.publish(`${connection.keyPrefix}ch`, '1'),
-      connection.publish(`${connection.keyPrefix}ch`, '2'),
-    ];
-    await Promise.all([connection.close(), ...sent]);
-    await eventually(() => expect(heard).toEqual(['1', '2']));
   });
 });
 
