@@ -122,6 +122,20 @@ describe('when Redis is killed and comes back empty', () => {
     expect(settled.every(({ status }) => status === 'rejected')).toBe(true);
     expect(node.connection.queued).toBe(0);
   });
+
+  it('refuses publications beyond the bound of the queue, of one loop and one channel too', async () => {
+    await using redis = await startRedis();
+    await using node = startNode({ url: redis.url, maxQueuedCommands: 5, commandTimeoutMs: 30_000 });
+    await node.bus.ready();
+    await redis.stop();
+    await eventually(() => expect(node.connection.isUp).toBe(false));
+    const sent = Array.from({ length: 20 }, (_, i) => node.bus.publish('ch', String(i)));
+    const settled = Promise.allSettled(sent);
+    expect(node.connection.queued).toBe(5);
+    await redis.restart();
+    const statuses = (await settled).map(({ status }) => status);
+    expect(statuses).toEqual(Array.from({ length: 20 }, (_, i) => (i < 5 ? 'fulfilled' : 'rejected')));
+  });
 });
 
 describe('when the link is half-open', () => {

@@ -124,7 +124,8 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
 
   /** PUBLISH, of which those of one go to one channel share one command; read by `unbundle`. In order with all other calls. */
   publish(channel: string, payload: string): Promise<unknown> {
-    return this.#bundles.publish(channel, payload);
+    // Without Redis each waits for itself, so that `maxQueuedCommands` bounds what waits in publications, too.
+    return this.#isUp ? this.#bundles.publish(channel, payload) : this.command('PUBLISH', channel, payload);
   }
 
   async #close(): Promise<void> {
