@@ -34,8 +34,12 @@ const common = {
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/libs/[^/]+/dist'],
 };
 
+/** What needs real seconds: kills, leases, hidden tabs, storms. One file at a time, after all the others. */
+const SERIAL = ['test/chaos/**/*.spec.ts', 'test/**/*.serial.spec.ts'];
+
 export default {
-  testTimeout: 30_000,
+  // Ends what hangs; helpers that wait give up earlier (60 s) and say what they waited for.
+  testTimeout: 180_000,
   reporters: ['default', '<rootDir>/test/contract/nest/reporter.mjs'],
   projects: [
     {
@@ -47,7 +51,7 @@ export default {
     {
       ...common,
       displayName: 'nest12',
-      testMatch: ['<rootDir>/test/**/*.spec.ts'],
+      testMatch: ['<rootDir>/test/**/*.spec.ts', ...SERIAL.map((pattern) => `!<rootDir>/${pattern}`)],
       globals: { NEST_MAJOR: 12 },
       moduleNameMapper: workspaces,
     },
@@ -64,6 +68,14 @@ export default {
           '<rootDir>/test/nest11/node_modules/@nestjs/$1$2',
         ...workspaces,
       },
+    },
+    {
+      ...common,
+      displayName: 'serial',
+      runner: '<rootDir>/scripts/jest/serial-runner.mjs',
+      testMatch: SERIAL.map((pattern) => `<rootDir>/${pattern}`),
+      globals: { NEST_MAJOR: 12, IS_SERIAL: true },
+      moduleNameMapper: workspaces,
     },
   ],
 };

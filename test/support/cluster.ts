@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { RealtimeOptions } from 'nestjs-realtime';
 import type { NodeMessage, NodeOperations, NodeRequest } from '../apps/operations.js';
 import { testOptions } from './app.js';
+import { GENEROUS_MS } from './eventually.js';
 import { scaled } from './scale.js';
 
 /**
@@ -101,9 +102,9 @@ class ProcessCluster implements Cluster {
 }
 
 const ENTRY = join(import.meta.dirname, '../../dist/test-apps/node.js');
-const STARTS_WITHIN_MS = 30_000;
-const ANSWERS_WITHIN_MS = 10_000;
-const ENDS_WITHIN_MS = 10_000;
+const STARTS_WITHIN_MS = GENEROUS_MS;
+const ANSWERS_WITHIN_MS = GENEROUS_MS;
+const ENDS_WITHIN_MS = GENEROUS_MS;
 const SUSPECT = /unhandled|uncaught|DeprecationWarning|MaxListenersExceeded/i;
 
 const running = new Set<ChildProcess>();

@@ -1,4 +1,5 @@
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
+import { GENEROUS_MS } from './eventually.js';
 
 export interface Received {
   readonly event: string;
@@ -19,7 +20,7 @@ export class Inbox {
   }
 
   /** The first unread one that fits; what came before it is read, too. */
-  async next(match: string | Predicate, deadlineMs = 5_000): Promise<Received> {
+  async next(match: string | Predicate, deadlineMs = GENEROUS_MS): Promise<Received> {
     const fits: Predicate = typeof match === 'string' ? ({ event }) => event === match : match;
     const found = (): Received | undefined => {
       const index = this.all.findIndex((received, at) => at >= this.cursor && fits(received));
@@ -76,7 +77,7 @@ export function stockClient(url: string, options: ClientOptions = {}): StockClie
   return {
     socket,
     inbox,
-    ask: (event, ...args) => socket.timeout(10_000).emitWithAck(event, ...args),
+    ask: (event, ...args) => socket.timeout(GENEROUS_MS).emitWithAck(event, ...args),
     [Symbol.asyncDispose]: () => {
       socket.close();
       return Promise.resolve();
