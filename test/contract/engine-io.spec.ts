@@ -103,7 +103,7 @@ describe('Engine.IO, and Node below it, as they are installed', () => {
     );
   });
 
-  it('keeps listeners, callbacks and entries where they can be kept in smaller shapes', async () => {
+  it('keeps callbacks and entries where they can be kept in smaller shapes, and listeners where Node put them', async () => {
     await using app = await bootApp({ providers: [RequestGateway] });
     await using client = await connectedClient(app.url, { auth: { token: mintToken('ada') } });
     await client.ask('request');
@@ -114,14 +114,7 @@ describe('Engine.IO, and Node below it, as they are installed', () => {
     const tables = [socket, conn, transport, transport.socket].map(
       (one) => Reflect.get(one as object, '_events') as object,
     );
-    // Node's own has no prototype; ours has one, which is empty.
-    expect(tables.map((table) => Object.getPrototypeOf(Object.getPrototypeOf(table)))).toEqual([
-      null,
-      null,
-      null,
-      null,
-    ]);
-    expect(tables.every((table) => Object.getPrototypeOf(table) !== null)).toBe(true);
+    expect(tables.map((table) => Object.getPrototypeOf(table) as unknown)).toEqual([null, null, null, null]);
     expect(Array.isArray(cleanupFn)).toBe(true);
     expect([acks, transportClient?.['sockets'], transportClient?.['nsps']].some((map) => map instanceof Map)).toBe(
       false,

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { Module, type INestApplication, type ModuleMetadata } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { RealtimeModule, type RealtimeOptions } from 'nestjs-realtime';
+import { noDeadSockets } from './live-sockets.js';
 import { TEST_SECRET } from './tokens.js';
 
 export interface TestApp extends AsyncDisposable {
@@ -42,5 +43,12 @@ export async function bootApp({
     throw error;
   }
   const { port } = app.getHttpServer().address() as AddressInfo;
-  return { app, url: `http://127.0.0.1:${port}`, [Symbol.asyncDispose]: () => app.close() };
+  const dispose = async (): Promise<void> => {
+    try {
+      await noDeadSockets(app);
+    } finally {
+      await app.close();
+    }
+  };
+  return { app, url: `http://127.0.0.1:${port}`, [Symbol.asyncDispose]: dispose };
 }

@@ -10,6 +10,9 @@ import { decideSend } from './limits/send-buffer-limit.js';
 import type { RealtimeRuntime } from './realtime.runtime.js';
 import { readPolicyMetadata, type DeclaredPolicy } from './rooms/room-policies.js';
 import { createAdapterDeps } from './socketio/create-adapter.js';
+import { NO_INTERNALS, type Internals } from './socketio/internals/internals.js';
+import { proveAtBoot } from './socketio/internals/boot-proof.js';
+import { hasGateways } from './socketio/gateways.js';
 import { RealtimeIoAdapter } from './socketio/realtime-io.adapter.js';
 import { RefusalLog, printable } from './socketio/refusal-log.js';
 
@@ -30,12 +33,12 @@ const installedIn = new WeakSet<ApplicationConfig>();
  * Sets the adapter while providers are created: gateways are bound in `init()`, before any `onModuleInit` runs.
  * Pinned in test/contract/nest.
  */
-export function installAdapter(
+export async function installAdapter(
   config: ApplicationConfig,
   host: HttpAdapterHost,
   modules: ModulesContainer,
   runtime: RealtimeRuntime,
-): InstalledAdapter {
+): Promise<InstalledAdapter> {
   if (installedIn.has(config)) {
     throw new Error(
       'RealtimeModule.forRoot() is imported twice in one app: import it once, in the root module. It is global.',
@@ -55,6 +58,7 @@ export function installAdapter(
   };
   const { maxSendBufferBytes: maxBytes, maxSendBufferMessages: maxMessages } = runtime.context.options.limits;
   const sendLimit = { maxBytes, maxMessages };
+  const internals = await internalsOf(runtime, modules, logger);
   const Adapter = runtime.context.options.adapter ?? RealtimeIoAdapter;
   const adapter = new Adapter(
     createAdapterDeps({
@@ -73,6 +77,7 @@ export function installAdapter(
       maxRecordBytes: runtime.context.options.requests.maxRecordBytes,
       httpServer: () => host.httpAdapter?.getHttpServer() as HttpServer | undefined,
       servesRequestScope: nestMajor() >= 12,
+      internals,
       gatewayGuard: nestMajor() < 12 ? new GatewayGuards(config) : undefined,
       onFirstServer: () => {
         loadPolicies();
@@ -130,13 +135,23 @@ function createAdmission(runtime: RealtimeRuntime, logger: Logger): Admission {
   });
 }
 
+/** A process without gateways uses none of them, and need not try them. */
+async function internalsOf(
+  { context: { options } }: RealtimeRuntime,
+  modules: ModulesContainer,
+  logger: Logger,
+): Promise<Internals> {
+  const { coalesceWrites, compression } = options;
+  if (!hasGateways(modules)) return NO_INTERNALS;
+  return proveAtBoot({ coalesceWrites, compression }, (line) => logger.warn(line));
+}
+
 function serverOptions({ context: { options } }: RealtimeRuntime) {
   return {
     ...{
       path: options.path,
       transports: options.transports,
       connectTimeoutMs: options.connectTimeoutMs,
-      coalesceWrites: options.coalesceWrites,
       compression: options.compression,
       socketio: options.socketio,
     },

@@ -79,7 +79,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<RealtimeOption
         ...[config, host, modules, runtime]: Parameters<typeof installAdapter>
       ): Promise<InstalledAdapter> => {
         try {
-          return installAdapter(config, host, modules, runtime);
+          return await installAdapter(config, host, modules, runtime);
         } catch (error) {
           await runtime.close();
           throw error;

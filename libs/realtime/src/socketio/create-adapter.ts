@@ -11,6 +11,7 @@ import { Gateways } from './gateways.js';
 import { Handshake } from './handshake.middleware.js';
 import type { SocketIoLocalSockets } from './local-socket-broadcast.js';
 import { MessageDispatcher } from './message-dispatcher.js';
+import type { Internals } from './internals/internals.js';
 import type { RealtimeAdapterDeps } from './realtime-io.adapter.js';
 import { RefusalLog } from './refusal-log.js';
 import { SendBufferWatch, type SendBufferWatchDeps } from './send-buffer-watch.js';
@@ -38,6 +39,7 @@ export interface AdapterParts {
   readonly clusterAdapter: () => unknown;
   readonly gatewayGuard: object | undefined;
   readonly servesRequestScope: boolean;
+  readonly internals: Internals;
   readonly report: (error: unknown, where: FailurePlace) => void;
   readonly warn: (line: string) => void;
 }
@@ -53,23 +55,23 @@ export interface FailurePlace {
 export function createAdapterDeps(
   parts: AdapterParts,
 ): RealtimeAdapterDeps & { readonly dispatcher: MessageDispatcher } {
-  const { clock, metrics, flow } = parts;
+  const { clock, metrics, flow, internals } = parts;
   const report = (error: unknown, session: Session | undefined, event?: string): void =>
     parts.report(error, placeOf(session, event));
   const gateways = new Gateways(parts.modules, parts.servesRequestScope, report);
-  const turn = parts.server.coalesceWrites ? new WriteTurn() : undefined;
-  const serverOptions = toServerOptions(parts.server, clock, turn);
+  const turn = internals.coalescedWrites ? new WriteTurn(internals.directWrites) : undefined;
+  const serverOptions = toServerOptions(parts.server, clock, { turn, internals });
   const problems = gateways.problems(serverOptions);
   if (problems.length > 0) throw new Error(`RealtimeModule cannot serve these gateways:\n- ${problems.join('\n- ')}`);
   const refusals = new RefusalLog(clock, parts.warn);
   const dispatcher = new MessageDispatcher({
     ...{ clock, metrics, requests: parts.requests, handlerTimeoutMs: parts.handlerTimeoutMs, hold: parts.hold },
-    ...{ runner: parts.runner, maxRecordBytes: parts.maxRecordBytes },
+    ...{ runner: parts.runner, maxRecordBytes: parts.maxRecordBytes, internals },
     onRefused: (session, event, code) => refusals.say(code, event, `on connection ${session.id}`),
   });
   return {
-    ...{ gateways, dispatcher, serverOptions, turn, sockets: parts.sockets, httpServer: parts.httpServer },
-    handshake: new Handshake({ flow, gateways, dispatcher, metrics, report }),
+    ...{ gateways, dispatcher, serverOptions, internals, turn, sockets: parts.sockets, httpServer: parts.httpServer },
+    handshake: new Handshake({ flow, gateways, dispatcher, metrics, report, internals }),
     sendBuffers: new SendBufferWatch({ metrics, decide: parts.decideSend }),
     upgrades: new UpgradeGuard({ admission: parts.admission, advise: parts.warn }),
     onFirstServer: parts.onFirstServer,

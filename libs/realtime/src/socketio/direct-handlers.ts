@@ -58,11 +58,14 @@ const FORBIDDEN = 'Forbidden resource';
 /** The context of singletons. Those of requests are made anew for each message. */
 const STATIC_CONTEXT_ID = 1;
 
-/** From now on, handlers that Nest puts together get a direct way if they can have one. Idempotent. */
-export function makeHandlersDirect(): void {
+/**
+ * From now on, handlers that Nest puts together get a direct way if they can have one. Idempotent.
+ * @returns undoes it, unless it was done before.
+ */
+export function makeHandlersDirect(): () => void {
   const creator = WsContextCreator.prototype as unknown as Creator;
   const create = Reflect.get(creator, 'create') as TaggedCreate | undefined;
-  if (creator[NOTES_PARTS] || !create) return;
+  if (creator[NOTES_PARTS] || !create) return () => undefined;
   creator.create = function (this: Creator, instance, callback, ...rest) {
     const context = rest[2] as { id?: unknown } | undefined;
     if (context !== undefined && context.id !== STATIC_CONTEXT_ID)
@@ -74,6 +77,10 @@ export function makeHandlersDirect(): void {
     return made;
   };
   creator[NOTES_PARTS] = true;
+  return () => {
+    creator.create = create;
+    delete creator[NOTES_PARTS];
+  };
 }
 
 /** The direct way of a callback that Nest made; undefined: there is none, or it is bound to a client. */

@@ -25,14 +25,19 @@ const SHARED = Symbol.for('nestjs-realtime:shares-handlers');
  * Nest binds every handler of a gateway to every client, which is 130 bytes each: more than all that we keep. Its controller
  * offers the unbound ones first to an adapter that shares them. Pinned in test/contract/nest; where Nest is built differently
  * the adapter gets bound ones.
+ * @returns undoes it, unless it was done before.
  */
-export function shareHandlers(): void {
+export function shareHandlers(): () => void {
   const controller = WebSocketsController.prototype as unknown as Controller;
   const { subscribeMessages } = controller;
-  if (controller[SHARED] || !subscribeMessages) return;
+  if (controller[SHARED] || !subscribeMessages) return () => undefined;
   controller.subscribeMessages = function (this: Controller, handlers, client, gateway) {
     if (this.config.getIoAdapter().bindGatewayHandlers?.(client, handlers, gateway) === true) return;
     subscribeMessages.call(this, handlers, client, gateway);
   };
   controller[SHARED] = true;
+  return () => {
+    controller.subscribeMessages = subscribeMessages;
+    delete controller[SHARED];
+  };
 }

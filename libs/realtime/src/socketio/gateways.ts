@@ -53,7 +53,7 @@ export class Gateways {
   /** Everything that cannot work, in words that say what to do. Call before gateways are bound. */
   problems(serverOptions: Readonly<Record<string, unknown>>): string[] {
     const seen = new Map<Type, string>();
-    return this.find().flatMap(({ metatype, moduleName }) => {
+    return findGateways(this.modules).flatMap(({ metatype, moduleName }) => {
       const problems = checkOptions(metatype, serverOptions);
       const other = seen.get(metatype);
       if (other !== undefined && other !== moduleName) {
@@ -66,26 +66,22 @@ export class Gateways {
     });
   }
 
-  get isEmpty(): boolean {
-    return this.find().length === 0;
-  }
-
   /** The guard runs before the gateways' own. Call before gateways are bound. */
   prependGuard(guard: object): void {
-    for (const { metatype } of this.find()) {
+    for (const { metatype } of findGateways(this.modules)) {
       const guards = (Reflect.getMetadata(GUARDS, metatype) as unknown[] | undefined) ?? [];
       Reflect.defineMetadata(GUARDS, [guard, ...guards], metatype);
     }
   }
 
   answerFailures(): void {
-    for (const { metatype } of this.find()) answerFailuresOf(metatype);
+    for (const { metatype } of findGateways(this.modules)) answerFailuresOf(metatype);
   }
 
   /** Wraps the life-cycle hooks of all gateways, once; instances exist when the first server is created, before Nest binds them. */
   wrapHooks(): void {
     if (this.bound) return;
-    this.bound = this.find();
+    this.bound = findGateways(this.modules);
     for (const { metatype, instance, isStatic } of this.bound) {
       if (!isStatic && !this.servesRequestScope) {
         throw new Error(
@@ -137,28 +133,29 @@ export class Gateways {
       });
     }
   }
+}
 
-  private find(): GatewayWrapper[] {
-    const found: GatewayWrapper[] = [];
-    for (const [, module] of this.modules) {
-      for (const [, wrapper] of module.providers) {
-        const { metatype } = wrapper;
-        if (
-          typeof metatype !== 'function' ||
-          wrapper.isNotMetatype ||
-          Reflect.getMetadata(IS_GATEWAY, metatype) !== true
-        )
-          continue;
-        found.push({
-          metatype: metatype as Type,
-          instance: wrapper.instance as Partial<GatewayHooks> | undefined,
-          isStatic: wrapper.isDependencyTreeStatic(),
-          moduleName: module.name,
-        });
-      }
+/** Whether the app has any. */
+export function hasGateways(modules: ModulesContainer): boolean {
+  return findGateways(modules).length > 0;
+}
+
+function findGateways(modules: ModulesContainer): GatewayWrapper[] {
+  const found: GatewayWrapper[] = [];
+  for (const [, module] of modules) {
+    for (const [, wrapper] of module.providers) {
+      const { metatype } = wrapper;
+      if (typeof metatype !== 'function' || wrapper.isNotMetatype || Reflect.getMetadata(IS_GATEWAY, metatype) !== true)
+        continue;
+      found.push({
+        metatype: metatype as Type,
+        instance: wrapper.instance as Partial<GatewayHooks> | undefined,
+        isStatic: wrapper.isDependencyTreeStatic(),
+        moduleName: module.name,
+      });
     }
-    return found;
   }
+  return found;
 }
 
 function checkOptions(gateway: Type, serverOptions: Readonly<Record<string, unknown>>): string[] {

@@ -3,8 +3,8 @@ import type { ConnectionFlow } from '../connection/connection-flow.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { Gateways, ServerAddress } from './gateways.js';
-import { trimConnection } from './lean-emitters.js';
-import { releaseRequest } from './lean-transport.js';
+import type { Internals } from './internals/internals.js';
+import { lighten } from './lighten.js';
 import type { MessageDispatcher } from './message-dispatcher.js';
 import { Session, type ReportError } from './session.js';
 import { sessionOf } from './session-of.js';
@@ -16,6 +16,7 @@ export interface HandshakeDeps {
   readonly dispatcher: MessageDispatcher;
   readonly metrics: RealtimeMetrics;
   readonly report: ReportError;
+  readonly internals: Internals;
 }
 
 /** Namespaces that one transport may open beside the declared ones. */
@@ -63,8 +64,14 @@ export class Handshake {
     session.isServed = true;
     this.deps.flow.serve(session.connection);
     // By then every gateway has begun its handleConnection, and what is begun is waited for.
-    setImmediate(settle, session);
+    setImmediate(this.settle, session);
   }
+
+  private readonly settle = (session: Session): void => {
+    const { internals } = this.deps;
+    if (session.isOpening) session.whenOpen(() => lighten(session.socket, internals));
+    else lighten(session.socket, internals);
+  };
 
   private async admit(socket: Socket, address: ServerAddress, next: Next): Promise<void> {
     const session = new Session(socket, this.deps.report);
@@ -117,15 +124,4 @@ function isLost(reason: string): boolean {
 
 function isOurClient(auth: unknown): boolean {
   return typeof auth === 'object' && auth !== null && 'rt' in auth;
-}
-
-function settle(session: Session): void {
-  if (session.isOpening) session.whenOpen(() => lighten(session));
-  else lighten(session);
-}
-
-/** All that listens to the connection from its beginning does by now, and all that reads its request has read it. */
-function lighten({ socket }: Session): void {
-  releaseRequest(socket);
-  trimConnection(socket);
 }

@@ -15,6 +15,7 @@ import { directHandlerOf, isThenable } from './direct-handlers.js';
 import type { GatewayHandler } from './gateway-handlers.js';
 import { settle, settleRejected, type Handling } from './handler-result.js';
 import { InFlight } from './in-flight.js';
+import type { Internals } from './internals/internals.js';
 import { Message, type AckFunction } from './message.js';
 import { MALFORMED_EVENT } from './packet-bounds.js';
 import { sessionOf } from './session-of.js';
@@ -35,6 +36,7 @@ export interface DispatcherDeps {
   readonly hold: () => Promise<void> | undefined;
   /** Says once a second at most, in one line, that an event was refused. */
   readonly onRefused: (session: Session, event: string, code: string) => void;
+  readonly internals: Pick<Internals, 'directDispatch' | 'directHandlers'>;
 }
 
 type SocketListener = (this: Socket, ...args: unknown[]) => void;
@@ -72,8 +74,8 @@ export class MessageDispatcher {
   /** Before any middleware that the app adds. */
   attach(session: Session): void {
     const { socket } = session;
-    if (!gateMessages(socket, this.dispatchOfSocket))
-      socket.use((packet, next) => this.gate(session, packet as unknown[], () => next()));
+    const isGated = this.deps.internals.directDispatch && gateMessages(socket, this.dispatchOfSocket);
+    if (!isGated) socket.use((packet, next) => this.gate(session, packet as unknown[], () => next()));
     socket.use = this.useOfApp;
   }
 
@@ -209,7 +211,7 @@ export class MessageDispatcher {
     const handling = { session, message, isManual: handler.isAckHandledManually === true, metrics: this.deps.metrics };
     let result: unknown;
     try {
-      result = gatewayScope.isEnabled ? gatewayScope.run(() => call(task, data)) : call(task, data);
+      result = gatewayScope.isEnabled ? gatewayScope.run(() => this.call(task, data)) : this.call(task, data);
     } catch (exception) {
       return this.end(handling, false, exception);
     }
@@ -218,6 +220,15 @@ export class MessageDispatcher {
       (value) => this.end(handling, true, value),
       (exception: unknown) => this.end(handling, false, exception),
     );
+  }
+
+  /** Nest's own chain, or the direct way past it. */
+  private call({ handler, gateway, session, message }: Call, data: unknown): unknown {
+    const { callback } = handler;
+    if (!gateway) return callback(data, message.ack);
+    const direct = this.deps.internals.directHandlers ? directHandlerOf(callback) : undefined;
+    if (direct) return direct(session.socket, data, message.ack);
+    return callback.call(gateway, session.socket, data, message.ack);
   }
 
   private end(handling: Handling, isResolved: boolean, outcome: unknown): void {
@@ -241,15 +252,6 @@ export class MessageDispatcher {
     if (ack) this.inFlight.add(message);
     return message;
   }
-}
-
-/** Nest's own chain, or the direct way past it. */
-function call({ handler, gateway, session, message }: Call, data: unknown): unknown {
-  const { callback } = handler;
-  if (!gateway) return callback(data, message.ack);
-  const direct = directHandlerOf(callback);
-  if (direct) return direct(session.socket, data, message.ack);
-  return callback.call(gateway, session.socket, data, message.ack);
 }
 
 interface RequestRun {

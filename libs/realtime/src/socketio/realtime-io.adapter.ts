@@ -6,14 +6,14 @@ import { shareHandlers, type GatewayHandler, type SharesHandlers } from './gatew
 import type { Gateways } from './gateways.js';
 import type { Handshake } from './handshake.middleware.js';
 import type { SocketIoLocalSockets } from './local-socket-broadcast.js';
-import { coalesceWrites } from './coalesce-writes.js';
-import { leanBroadcasts } from './lean-broadcast.js';
+import type { Internals } from './internals/internals.js';
 import { dropResponse } from './lean-transport.js';
 import type { MessageDispatcher } from './message-dispatcher.js';
 import { watchFailures } from './nest-failures.js';
 import type { SendBufferWatch } from './send-buffer-watch.js';
 import { sessionOf } from './session-of.js';
 import type { HandlerTable, Session } from './session.js';
+import { tuneServer } from './tune-server.js';
 import type { UpgradeGuard } from './upgrade-guard.js';
 import type { WriteTurn } from './write-turn.js';
 
@@ -25,6 +25,8 @@ export interface RealtimeAdapterDeps {
   readonly upgrades: UpgradeGuard;
   readonly sendBuffers: SendBufferWatch;
   readonly serverOptions: Partial<ServerOptions>;
+  /** What may go below the public interfaces of Nest and Socket.IO. */
+  readonly internals: Internals;
   /** Undefined: writes are not coalesced. */
   readonly turn: WriteTurn | undefined;
   /** The app's http server; it does not exist yet when the adapter is made. */
@@ -48,8 +50,8 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
   constructor(protected readonly deps: RealtimeAdapterDeps) {
     super();
     watchFailures();
-    shareHandlers();
-    makeHandlersDirect();
+    if (deps.internals.sharedHandlers) shareHandlers();
+    if (deps.internals.directHandlers) makeHandlersDirect();
     deps.gateways.answerFailures();
     if (deps.gatewayGuard) deps.gateways.prependGuard(deps.gatewayGuard);
   }
@@ -61,7 +63,7 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
       ...this.deps.serverOptions,
       ...(options?.path === undefined ? {} : { path: options.path }),
       allowRequest: (request, decide) => {
-        dropResponse(server, request);
+        if (this.deps.internals.leanRequests) dropResponse(server, request);
         this.deps.upgrades.allowRequest(request, decide);
       },
     } as Partial<ServerOptions>;
@@ -69,8 +71,7 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
     if (adapter) all.adapter = adapter;
     const server: Server = port === 0 ? new Server(this.appServer(), all) : new Server(port, all);
     this.deps.upgrades.protect(server);
-    this.deps.sendBuffers.install(server);
-    leanBroadcasts(server, this.deps.turn && coalesceWrites(server, this.deps.turn));
+    tuneServer(server, this.deps);
     this.deps.sockets.add(server);
     this.deps.handshake.install(server, { port, path: options?.path });
     return server;
@@ -100,7 +101,12 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
   /** Called by Nest's controller, see `shareHandlers`. A subclass that overrides `bindMessageHandlers` gets what it expects. */
   bindGatewayHandlers(client: object, handlers: readonly GatewayHandler[], gateway: object): boolean {
     const session = sessionOf<Session>(client);
-    if (!session || this.bindMessageHandlers !== RealtimeIoAdapter.prototype.bindMessageHandlers) return false;
+    if (
+      !session ||
+      !this.deps.internals.sharedHandlers ||
+      this.bindMessageHandlers !== RealtimeIoAdapter.prototype.bindMessageHandlers
+    )
+      return false;
     let table = this.tables.get(handlers);
     if (!table) this.tables.set(handlers, (table = { handlers, gateway }));
     this.deps.dispatcher.bind(session, table);

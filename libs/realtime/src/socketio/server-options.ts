@@ -5,6 +5,7 @@ import { boundedParser } from './bounded-parser.js';
 import { Compression, NEGOTIATED } from './compression.js';
 import type { DeflateOptions } from './deflated-frame.js';
 import { joinFirstWrites } from './first-writes.js';
+import type { Internals } from './internals/internals.js';
 import { TurnSocket } from './turn-socket.js';
 import type { WriteTurn } from './write-turn.js';
 
@@ -16,9 +17,7 @@ export interface SocketServerOptions {
   readonly pingTimeoutMs: number;
   readonly connectTimeoutMs: number;
   readonly maxPayloadBytes: number;
-  /** What a connection gets within one turn of the event loop leaves in one system call. */
-  readonly coalesceWrites: boolean;
-  /** Undefined: nothing is compressed. Needs `coalesceWrites`. */
+  /** Undefined: nothing is compressed. */
   readonly compression: DeflateOptions | undefined;
   /** CORS for polling; browsers do not apply it to WebSockets. */
   readonly corsOrigins: readonly string[] | boolean;
@@ -31,10 +30,10 @@ const MAX_FRAGMENTS = 64;
 
 /** Engine.IO pins an older `ws` and does not pass `maxFragments`; this one is current and bounded. */
 function boundedWebSocketServer(
-  turn: WriteTurn | undefined,
   compressing: DeflateOptions | undefined,
+  { turn, internals }: WriteOptions,
 ): typeof WebSocketServer {
-  const compression = compressing && new Compression(compressing);
+  const compression = compressing && internals.compression ? new Compression(compressing) : undefined;
   const ours = {
     maxFragments: MAX_FRAGMENTS,
     ...(turn ? { turn, WebSocket: TurnSocket } : {}),
@@ -46,15 +45,22 @@ function boundedWebSocketServer(
       super({ ...options, ...ours } as WsServerOptions);
     }
   }
-  if (turn) joinFirstWrites(BoundedServer.prototype);
+  if (internals.firstWrites) joinFirstWrites(BoundedServer.prototype);
   return BoundedServer as typeof WebSocketServer;
+}
+
+/** How what is written leaves. */
+export interface WriteOptions {
+  /** Undefined: writes are not coalesced. */
+  readonly turn: WriteTurn | undefined;
+  readonly internals: Internals;
 }
 
 /** Socket.IO's options; ours win over `socketio`, because the library's promises depend on them. */
 export function toServerOptions(
   options: SocketServerOptions,
   clock: Clock,
-  turn: WriteTurn | undefined,
+  writes: WriteOptions,
 ): Partial<ServerOptions> {
   return {
     serveClient: false,
@@ -73,7 +79,7 @@ export function toServerOptions(
     },
     // Upgrades outside our path belong to others on the same http server.
     destroyUpgrade: false,
-    wsEngine: boundedWebSocketServer(turn, options.compression),
+    wsEngine: boundedWebSocketServer(options.compression, writes),
     parser: boundedParser({ clock, attachmentsWithinMs: options.connectTimeoutMs }),
   };
 }

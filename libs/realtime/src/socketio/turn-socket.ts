@@ -3,7 +3,7 @@ import { WebSocket } from 'ws';
 import type { FrameParts } from './frame-sequence.js';
 import type { Compression } from './compression.js';
 import type { FrameDeflater } from './deflated-frame.js';
-import { directHandle, writeSmall, type DirectWrite, type StreamHandle } from './direct-write.js';
+import { writeSmall, type DirectWrite, type StreamHandle } from './direct-write.js';
 import type { Callback, EngineTransport, WsFrame, WsInternals, WsSender } from './engine-internals.js';
 import { MAX_WAITING_BYTES, isLarge, type TurnMember, type WriteTurn } from './write-turn.js';
 
@@ -173,7 +173,7 @@ export class TurnSocket extends Base implements TurnMember {
     const last = parts.length - 1;
     parts.forEach((part, index) => (index === last ? socket.write(part, callback) : socket.write(part)));
     if (parts.length > 1) socket.uncork();
-    this.direct(socket.writableLength === 0 ? directHandle(socket) : undefined);
+    this.direct(socket.writableLength === 0 ? this.turn.handleOf(socket) : undefined);
     this.watchRoom();
   }
 

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers';
-import { writeSmall, type DirectWrite, type StreamHandle } from './direct-write.js';
+import type { Socket as NetSocket } from 'node:net';
+import { directHandle, writeSmall, type DirectWrite, type StreamHandle } from './direct-write.js';
 import { FrameSequence, type FrameParts } from './frame-sequence.js';
 import { messageFrame } from './message-frame.js';
 import { Seats } from './seats.js';
@@ -49,7 +50,8 @@ export class WriteTurn {
   private broadcast: BroadcastKey | undefined;
   private readonly encoded = new Map<unknown, FrameParts>();
 
-  constructor() {
+  /** @param hasDirectWrites Small writes go past Node's streams. */
+  constructor(private readonly hasDirectWrites = true) {
     if (isExitWatched) return;
     isExitWatched = true;
     process.on('exit', () => {
@@ -86,6 +88,11 @@ export class WriteTurn {
     const sequence = this.waiting(seat);
     if (sequence) this.sequences[this.seats.places[seat]!] = undefined;
     return sequence;
+  }
+
+  /** Where small writes of a socket go that has nothing waiting. */
+  handleOf(socket: NetSocket): StreamHandle | undefined {
+    return this.hasDirectWrites ? directHandle(socket) : undefined;
   }
 
   /** What is to be written goes to another handle now, or to none. */
