@@ -27,7 +27,7 @@ const workspaces = {
 
 const common = {
   rootDir: import.meta.dirname,
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/scripts/jest/environment.mjs',
   extensionsToTreatAsEsm: ['.ts'],
   transform,
   setupFiles: ['reflect-metadata'],
@@ -40,7 +40,7 @@ const SERIAL = ['test/chaos/**/*.spec.ts', 'test/**/*.serial.spec.ts'];
 export default {
   // Ends what hangs; helpers that wait give up earlier (60 s) and say what they waited for.
   testTimeout: 180_000,
-  reporters: ['default', '<rootDir>/test/contract/nest/reporter.mjs'],
+  reporters: ['default', '<rootDir>/test/contract/nest/reporter.mjs', '<rootDir>/scripts/jest/lag-reporter.mjs'],
   projects: [
     {
       ...common,
