@@ -48,8 +48,11 @@ export const greatest = (gaps) =>
 /** `1 240 ms`. */
 export const inMs = (ms) => `${String(Math.round(ms)).replace(/\B(?=(\d{3})+$)/g, ' ')} ms`;
 
-function reason({ lateMs, cpuMs }) {
-  const withoutCpuMs = Math.max(0, lateMs - cpuMs);
+const withoutCpu = ({ lateMs, cpuMs }) => Math.max(0, lateMs - cpuMs);
+
+function reason(gap) {
+  const { lateMs } = gap;
+  const withoutCpuMs = withoutCpu(gap);
   return withoutCpuMs >= Math.min(GAP_MS, lateMs / 2) ? `no CPU for ${inMs(withoutCpuMs)}` : 'blocked';
 }
 
@@ -70,13 +73,16 @@ export function lagNote({ gaps, from, to, pid, pressureMs }) {
   return `lag while it ran: ${lag}${pressure}`;
 }
 
-/** The last line of a run. */
+/** The last line of a run. A test that compiles blocks for long: it must not hide that the machine stood still. */
 export function closingLag(gaps) {
   const worst = greatest(gaps);
   if (!worst) return `greatest lag: no gap of ${GAP_MS} ms or more`;
-  const { pid, role, lateMs, at } = worst;
-  const time = new Date(at).toISOString();
-  return `greatest lag: ${inMs(lateMs)} in ${role} ${pid} at ${time} (${reason(worst)}), ${gaps.length} gaps of ${GAP_MS} ms or more`;
+  const starved = gaps.reduce((found, gap) => (withoutCpu(gap) > withoutCpu(found) ? gap : found), worst);
+  const told = [worst, ...(starved === worst ? [] : [starved])].map((gap) => {
+    const time = new Date(gap.at).toISOString();
+    return `${inMs(gap.lateMs)} in ${gap.role} ${gap.pid} at ${time} (${reason(gap)})`;
+  });
+  return `greatest lag: ${told.join(', then ')}, ${gaps.length} gaps of ${GAP_MS} ms or more`;
 }
 
 /** Puts the line between the message and the first frame of a stack: there Jest prints it as part of the message. */
