@@ -6,6 +6,38 @@ const typed = ['libs/**/*.ts', 'src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', '
 const projects = ['test/tsconfig.json', 'test/apps/tsconfig.json'];
 if (existsSync('bench/tsconfig.json')) projects.push('bench/tsconfig.json');
 
+const INSTEAD = 'wait for a cause: an inbox, a fence on the same path, `eventually`; `lasting` for what must stay so';
+const BOUND = 'no number at a call: the default only ends a hang, and a bound of the product is `promised(ms, source)`';
+
+const noTimers = `No timers in specs: ${INSTEAD}.`;
+
+/** The second argument of a call, if there is one, is a call of `promised`. */
+const onlyPromised = (callee) =>
+  `CallExpression[callee.${callee}][arguments.length>1]:not([arguments.1.callee.name='promised'])`;
+
+const clockSyntax = [
+  { selector: 'ImportExpression[source.value=/^(node:)?timers(\\u002F|$)/]', message: noTimers },
+  {
+    selector: 'MemberExpression[object.name=/^(globalThis|global)$/][property.name=/^set(Timeout|Interval)$/]',
+    message: noTimers,
+  },
+  { selector: 'CallExpression[callee.name=/^(sleep|delay|pause)$/]', message: `No sleeping in specs: ${INSTEAD}.` },
+  { selector: onlyPromised("name='eventually'"), message: `eventually: ${BOUND}.` },
+];
+const inboxSyntax = [{ selector: onlyPromised("property.name='next'"), message: `inbox.next: ${BOUND}.` }];
+
+/** Tests are judged by causes, not by the clock. Helpers in test/support may use timers. */
+const withoutClocks = {
+  'no-restricted-globals': ['error', ...['setTimeout', 'setInterval'].map((name) => ({ name, message: noTimers }))],
+  'no-restricted-imports': [
+    'error',
+    ...['node:timers', 'timers', 'node:timers/promises', 'timers/promises'].map((name) => ({
+      name,
+      message: noTimers,
+    })),
+  ],
+};
+
 export default tseslint.config(
   { ignores: ['**/dist/', '**/node_modules/', 'src/public/', 'test-artefacts/', 'coverage/'] },
   js.configs.recommended,
@@ -67,5 +99,16 @@ export default tseslint.config(
       '@typescript-eslint/no-unsafe-call': 'off',
       '@typescript-eslint/unbound-method': 'off',
     },
+  },
+  {
+    files: ['**/*.spec.ts'],
+    ignores: ['test/support/**'],
+    rules: { ...withoutClocks, 'no-restricted-syntax': ['error', ...clockSyntax] },
+  },
+  {
+    // Beside the sources there are no inboxes, but other things with a `next` of two arguments.
+    files: ['test/**/*.spec.ts'],
+    ignores: ['test/support/**'],
+    rules: { 'no-restricted-syntax': ['error', ...clockSyntax, ...inboxSyntax] },
   },
 );

@@ -102,6 +102,7 @@ class ProcessCluster implements Cluster {
 }
 
 const ENTRY = join(import.meta.dirname, '../../dist/test-apps/node.js');
+const LAG_WITNESS = new URL('../../scripts/jest/lag-witness.mjs', import.meta.url).href;
 const STARTS_WITHIN_MS = GENEROUS_MS;
 const ANSWERS_WITHIN_MS = GENEROUS_MS;
 const ENDS_WITHIN_MS = GENEROUS_MS;
@@ -131,8 +132,10 @@ export class ClusterNode {
     private readonly onChange: (change: Omit<PresenceChangeSeen, 'node'>) => void,
   ) {
     if (!existsSync(ENTRY)) throw new Error('The test nodes are not built: run `npm run build`, or `npm test`.');
-    this.child = spawn(process.execPath, [ENTRY], {
-      env: { PATH: process.env['PATH'], NO_COLOR: '1', REALTIME_TEST_NODE: JSON.stringify(options) },
+    const { PATH, REALTIME_LAG_LOG } = process.env;
+    const lag = { REALTIME_LAG_LOG, REALTIME_LAG_ROLE: id };
+    this.child = spawn(process.execPath, ['--import', LAG_WITNESS, ENTRY], {
+      env: { PATH, NO_COLOR: '1', REALTIME_TEST_NODE: JSON.stringify(options), ...lag },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     running.add(this.child);
