@@ -62,7 +62,7 @@ describe('when a connection ends', () => {
     socket.on('disconnect', (reason) => reasons.push(reason));
     ENDS[way]?.(client, socket, server);
     await eventually(() => expect(gone).toEqual(['ada']));
-    await client.socket.disconnect();
+    client.socket.disconnect();
     await eventually(() => expect(server.engine).toMatchObject({ clientsCount: 0 }));
     expect(reasons).toHaveLength(1);
     expect(server.sockets.sockets.size).toBe(0);

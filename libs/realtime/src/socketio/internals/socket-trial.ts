@@ -157,7 +157,7 @@ class Stage {
       for (const [place, socket] of this.sockets.entries()) socket.emit('one', place);
       this.server.emit('bytes', BYTES);
       this.server.emit('long', LONG);
-      this.server.sockets.adapter.broadcast(packetOf(publication(round)) as unknown as Packet, {
+      this.server.sockets.adapter.broadcast(packetOf(publication(round)), {
         rooms: new Set(['most']),
         flags: { local: true },
       });
