@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { Module, type INestApplication, type ModuleMetadata } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { RealtimeModule, type RealtimeOptions } from 'nestjs-realtime';
-import { noDeadSockets } from './live-sockets.js';
+import { endTransports } from './live-sockets.js';
 import { TEST_SECRET } from './tokens.js';
 
 export interface TestApp extends AsyncDisposable {
@@ -45,7 +45,7 @@ export async function bootApp({
   const { port } = app.getHttpServer().address() as AddressInfo;
   const dispose = async (): Promise<void> => {
     try {
-      await noDeadSockets(app);
+      await endTransports(app);
     } finally {
       await app.close();
     }
