@@ -29,7 +29,8 @@ interface RawTransport {
 }
 
 const rawOf = ({ conn }: Socket): RawTransport['socket'] => (conn.transport as unknown as RawTransport).socket;
-const clientEngine = ({ socket }: StockClient) => socket.io.engine.transport as unknown as { ws: { terminate(): void } };
+const clientEngine = ({ socket }: StockClient) =>
+  socket.io.engine.transport as unknown as { ws: { terminate(): void } };
 
 /** Each goes another way through ws, Engine.IO and Socket.IO. */
 const ENDS: Record<string, (client: StockClient, socket: Socket, server: Server) => void> = {

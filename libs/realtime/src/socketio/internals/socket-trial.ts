@@ -3,7 +3,6 @@ import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { Server, type Socket } from 'socket.io';
-import type { Packet } from 'socket.io-parser';
 import { systemClock } from '../../core/clock.js';
 import type { EncodedEvent } from '../../core/link.js';
 import { noMetrics } from '../../core/metrics.js';
