@@ -132,7 +132,7 @@ describe.each(Object.entries(implementations))('the %s cluster bus', (name, crea
   it.each([
     ['after it was left', true],
     ['in place of the one before', false],
-  ])('keeps from a new subscription, %s, what came in one go with its cause', async (_how, leaves) => {
+  ])('delivers to a new subscription, %s, no message that came together with its cause', async (_how, leaves) => {
     const channel = `back ${leaves}`;
     const [first, again] = [inbox(), inbox()];
     const subscribed = new Promise<void>((resolve, reject) => {
@@ -152,7 +152,7 @@ describe.each(Object.entries(implementations))('the %s cluster bus', (name, crea
     expect(first.seen()).toEqual(['cause']);
   });
 
-  it('keeps from a new subscription what arrives before it is confirmed', async () => {
+  it('delivers to a new subscription no message that arrives before its confirmation', async () => {
     const again = inbox();
     await nodes[0].subscribe('{early}', () => undefined);
     const subscribed = new Promise<void>((resolve, reject) => {
@@ -173,7 +173,7 @@ describe.each(Object.entries(implementations))('the %s cluster bus', (name, crea
 
   // The masters of a cluster hand messages on after they were taken, so there the contract promises less.
   if (name !== 'redis cluster') {
-    it('keeps from a new subscription everything that was published before it was asked for', async () => {
+    it('delivers to a new subscription no message that was published before it', async () => {
       let previous = inbox();
       await nodes[0].subscribe('turns', previous.listen);
       for (let round = 0; round < 20; round += 1) {

@@ -9,10 +9,10 @@ export type BusListener = (payload: string) => void;
  * Messages between nodes, at most once, in order for each channel and publisher. A payload comes back to its own node
  * too, on the same path as to everybody else, so all nodes see one order.
  * Invariant: when `subscribe` has resolved, whatever is published later is delivered, as long as the state stays `up`.
- * Each `subscribe` begins a new generation, also for a channel that is subscribed already: its listener never gets what
- * reached this node before the server confirmed this very subscription. In memory and with one Redis that is everything
- * whose `publish` resolved before `subscribe` was called. The masters of a Redis Cluster hand messages on to each other
- * later than they take them: there a message that was taken shortly before may still be delivered.
+ * Each `subscribe` begins a new generation, also for a channel that is subscribed already: its listener never gets a
+ * message that reached this node before the server confirmed this very subscription. In memory and with one Redis these are
+ * all messages whose `publish` resolved before `subscribe` was called. The masters of a Redis Cluster hand messages on to
+ * each other later than they take them: there a message that was taken shortly before may still be delivered.
  */
 export interface ClusterBus extends Lifecycle {
   readonly state: BusState;

@@ -21,7 +21,7 @@ export interface ChannelSubscriptionsOptions {
  * Which channels are wanted and which the server has confirmed on the present connection, and the work to make the two
  * equal: one batch at a time, all changes of a turn together. One at a time because node-redis forgets a channel that is
  * subscribed again while its UNSUBSCRIBE is on the way. Invariant: a channel that is added again gets a SUBSCRIBE of its
- * own, because only the server's confirmation tells what came before from what comes after.
+ * own, because only the server's confirmation tells earlier messages from later ones.
  */
 export class ChannelSubscriptions {
   readonly #options: ChannelSubscriptionsOptions;

@@ -14,7 +14,7 @@ const MAX_FIRST_LINE = 128;
 
 interface Subscription {
   readonly listener: BusListener;
-  /** Of `ChannelSubscriptions`: what came for an older one is not for this listener. */
+  /** Of `ChannelSubscriptions`: messages for an older one are not for this listener. */
   readonly generation: number;
 }
 
