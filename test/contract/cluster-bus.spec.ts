@@ -129,6 +129,19 @@ describe.each(Object.entries(implementations))('the %s cluster bus', (name, crea
     expect(box.seen()).toEqual([]);
   });
 
+  it('delivers nothing to a listener from the call of unsubscribe on', async () => {
+    const [box, passing] = [inbox(), inbox()];
+    await nodes[0].subscribe('{quit}', (payload) => {
+      box.listen(payload);
+      void nodes[0].unsubscribe('{quit}');
+    });
+    await nodes[0].subscribe('{quit}fence', passing.listen);
+    await Promise.all(['cause', 'late'].map((payload) => nodes[1].publish('{quit}', payload)));
+    await nodes[1].publish('{quit}fence', 'fence');
+    await passing.until('fence');
+    expect(box.seen()).toEqual(['cause']);
+  });
+
   it.each([
     ['after it was left', true],
     ['in place of the one before', false],
