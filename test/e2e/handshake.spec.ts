@@ -235,7 +235,8 @@ describe('when a browser page connects', () => {
   it('meets 403 at the upgrade if its origin is foreign, logged once with the name of the option', async () => {
     reached = 0;
     const lines: string[] = [];
-    await using app = await bootApp({ providers: [countingGateway(WebSocketGateway())] });
+    const clock = new ManualClock(Date.now());
+    await using app = await bootApp({ providers: [countingGateway(WebSocketGateway())], clock });
     const write = (...parts: unknown[]): void => void lines.push(parts.map(String).join(' '));
     app.app.useLogger({ log: write, error: write, warn: write });
     const token = mintToken('ada');
