@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { nextTurn } from '../../support/next-turn.js';
 import { engineOf, keptFor, wireApp } from './wire.gateway.js';
 
 /** More than the kernel's buffers of both ends hold, in bytes. */
