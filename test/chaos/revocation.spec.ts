@@ -97,6 +97,8 @@ describe('when a token is revoked', () => {
     await using proxy = await startTcpProxy({ port: redis.port });
     await using cluster = await bootCluster(2, { redisUrl: redis.url, ...settings(), options: BY_LOOK_ALONE });
     const deaf = await cluster.add({ redis: { ...BY_LOOK_ALONE.redis, url: `redis://127.0.0.1:${proxy.port}` } });
+    // Before the nodes end, also after a failure: one that ends says so to Redis, and waits for the answer.
+    using _ = { [Symbol.dispose]: () => proxy.heal() };
     const token = mintToken('ada', { jti: 'stolen' });
     const all = await victims(cluster, token);
 
