@@ -87,7 +87,8 @@ function countedBy(commands: readonly SeenCommand[]): [string, number][] {
 
 describe('when everybody is cut off at once and comes back', () => {
   it.each([
-    ['still host', undefined],
+    // However long the clients take.
+    ['still host', 600_000],
     ['have left', 1],
   ])('reads each log that nodes %s at most twice on each, and recovers everybody', async (_, lingerMs) => {
     await using redis = await startRedis();
@@ -137,7 +138,7 @@ describe('when everybody is cut off at once and comes back', () => {
       expect(countedBy(pages).filter(([, count]) => count > 2)).toEqual([]);
       // One in 40 s, and one after a node's connection to a Redis on a busy machine was made anew.
       expect(countedBy(checks).filter(([, count]) => count > 4)).toEqual([]);
-      expect(pages.length > 0).toBe(lingerMs !== undefined);
+      expect(pages.length > 0).toBe(lingerMs === 1);
     } finally {
       await Promise.all(guests.map((guest) => guest.end()));
     }
