@@ -1,3 +1,4 @@
+import type { Clock } from 'nestjs-realtime/testing';
 import { RedisBus, RedisConnection, noMetrics, type BusState, type RedisOptions } from '../support/engines.js';
 import { GENEROUS_MS, eventually } from '../support/eventually.js';
 
@@ -24,13 +25,13 @@ export interface BusNode extends AsyncDisposable {
 }
 
 /** A node's two connections to Redis, and what they log. */
-export async function startBusNode(options: RedisOptions): Promise<BusNode> {
+export async function startBusNode(options: RedisOptions, clock?: Clock): Promise<BusNode> {
   const lines: string[] = [];
   const push = (line: string): void => void lines.push(line);
   const logger = { log: push, warn: push, error: push };
   const drops: string[] = [];
   const metrics = { ...noMetrics, dropped: (kind: string) => void drops.push(kind) };
-  const connection = new RedisConnection({ ...TIMES, ...options }, { logger, metrics });
+  const connection = new RedisConnection({ ...TIMES, ...options }, { logger, metrics, clock });
   const bus = new RedisBus(connection);
   const states: BusState[] = [];
   bus.onState((state) => states.push(state));
