@@ -13,7 +13,7 @@ const noTimers = `No timers in specs: ${INSTEAD}.`;
 
 /** The second argument of a call, if there is one, is a call of `promised`. */
 const onlyPromised = (callee) =>
-  `CallExpression[callee.${callee}][arguments.length>1]:not([arguments.1.callee.name='promised'])`;
+  `CallExpression[callee.${callee}][arguments.length>1]:not([arguments.1.callee.name=/^promised/])`;
 
 const clockSyntax = [
   { selector: 'ImportExpression[source.value=/^(node:)?timers(\\u002F|$)/]', message: noTimers },

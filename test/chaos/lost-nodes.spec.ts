@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { jest } from '@jest/globals';
 import { CLUSTER_TIMES, LEAVE_GRACE_MS, bootCluster, type Cluster, type ClusterNode } from '../support/cluster.js';
-import { GENEROUS_MS, eventually } from '../support/eventually.js';
+import { eventually } from '../support/eventually.js';
 import { lasting } from '../support/lasting.js';
 import { promised } from '../support/promised.js';
 import { startRedis, type TestRedisClient } from '../support/redis.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
-import { FULL_TIMEOUT_MS, IS_FULL, judgeBound } from '../support/scale.js';
+import { FULL_TIMEOUT_MS, IS_FULL, judgeBound, promisedAtFullLength } from '../support/scale.js';
 import { incarnationOf, isForgotten, keysMentioning } from './redis-keys.js';
 import { Tabs, connect, type Tab } from './tabs.js';
 import { Ticks, echoesBeforeAnswer } from './ticks.js';
@@ -18,7 +18,6 @@ const BACK_WITHIN_MS = promised(
   10_000,
   'docs/architecture.md: it adds its living connections again before anything else',
 );
-const FORGOTTEN_WITHIN_MS = IS_FULL ? promised(80_000, 'docs/architecture.md: swept again after 60 s') : GENEROUS_MS;
 /** How long a node is stopped or cut off, at least: at full length far beyond its lease. */
 const LOST_FOR_MS = IS_FULL ? 25_000 : 0;
 const options = { cluster: CLUSTER_TIMES, presence: { leaveGraceMs: LEAVE_GRACE_MS } };
@@ -60,7 +59,7 @@ function tookMs({ changes }: Cluster, type: 'join' | 'leave', sinceMs: number): 
 async function forgotten(client: TestRedisClient, prefix: string, incarnation: string): Promise<void> {
   await eventually(
     async () => expect([incarnation, await isForgotten(client, prefix, incarnation)]).toEqual([incarnation, true]),
-    FORGOTTEN_WITHIN_MS,
+    promisedAtFullLength(80_000, 'docs/architecture.md: swept again after 60 s'),
   );
 }
 

@@ -67,7 +67,9 @@ describe.each(['memory', 'redis'] as const)('recovery over %s', (engine) => {
   });
 
   it('loses and doubles nothing while a publisher hammers and clients come and go', async () => {
-    const hammer = hammerOn(last(), room);
+    /** Where each client is that will come back. */
+    const offsets = new Map<number, number>();
+    const hammer = hammerOn(last(), room, () => Math.min(Infinity, ...offsets.values()));
     const histories = await Promise.all(
       range(0, 19).map(async (index) => {
         const got: unknown[] = [];
@@ -78,6 +80,7 @@ describe.each(['memory', 'redis'] as const)('recovery over %s', (engine) => {
           if (round > 0) expect(reply.recovered).toBe(true);
           got.push(...(missed(reply) ?? []));
           at = reply.position as typeof at;
+          offsets.set(index, at.offset);
           await client.inbox.next('said');
           await client.inbox.next('said');
           await client[Symbol.asyncDispose]();
@@ -86,7 +89,9 @@ describe.each(['memory', 'redis'] as const)('recovery over %s', (engine) => {
             expect(meta).toMatchObject({ epoch: at.epoch, offset: at.offset + 1 });
             at = { epoch: at.epoch, offset: at.offset + 1 };
           }
+          offsets.set(index, at.offset);
         }
+        offsets.delete(index);
         return got as number[];
       }),
     );

@@ -13,6 +13,7 @@ import { RealtimeError } from 'nestjs-realtime';
 import { bootApp, type TestApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
 import { connectedClient, stockClient, type StockClient } from '../support/inbox.js';
+import { nextTurn } from '../support/next-turn.js';
 import { mintToken } from '../support/tokens.js';
 
 const unsubscribed = new Subject<string>();
@@ -91,8 +92,10 @@ class SlowGateway implements OnGatewayConnection<Socket>, OnGatewayDisconnect<So
   static gate = new Subject<void>();
   static seen: string[] = [];
   static failure: Error | undefined;
+  static opening: Socket | undefined;
 
   async handleConnection(socket: Socket): Promise<void> {
+    SlowGateway.opening = socket;
     await firstValueFrom(SlowGateway.gate);
     if (SlowGateway.failure) throw SlowGateway.failure;
     (socket.data as { isLoaded?: boolean }).isLoaded = true;
@@ -211,9 +214,14 @@ describe('what a handler returns', () => {
   it('handles no message before handleConnection has settled', async () => {
     SlowGateway.failure = undefined;
     SlowGateway.seen = [];
+    SlowGateway.opening = undefined;
     await using slow = await connectedClient(`${app.url}/slow`, { auth });
+    const { conn } = await eventually(() => SlowGateway.opening ?? Promise.reject(new Error('nobody connects')));
+    const arrived = new Promise((resolve) => conn.once('data', resolve));
     const answer = slow.ask('who');
-    await client.ask('nothing');
+    await arrived;
+    // Socket.IO hands it on in the next tick.
+    await nextTurn();
     expect(SlowGateway.seen).toEqual([]);
     SlowGateway.gate.next();
     expect(await answer).toBe(true);

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { RoomManager } from 'nestjs-realtime';
 import { watchWrites, wireApp, type Connected } from '../e2e/coalesced-writes/wire.gateway.js';
 import { eventually } from '../support/eventually.js';
+import { nextTurn } from '../support/next-turn.js';
 import { sharedRedis, type SharedRedis } from '../support/redis.js';
 
 const MESSAGES = 20;

@@ -1,8 +1,16 @@
+import { GENEROUS_MS } from './eventually.js';
+import { promised } from './promised.js';
+
 /**
  * `REALTIME_FULL=1` (`npm run test:full`): the chaos tests run with the product's own timers, and what it promises in
  * seconds is judged. Otherwise timers are shorter and every outcome is waited for, however late the machine is.
  */
 export const IS_FULL = process.env['REALTIME_FULL'] === '1';
+
+/** At full length the promised bound; otherwise every outcome is waited for. */
+export function promisedAtFullLength(ms: number, source: string): number {
+  return IS_FULL ? promised(ms, source) : GENEROUS_MS;
+}
 
 /** For `jest.setTimeout`, at full length: leases, outages and second sweeps add up. */
 export const FULL_TIMEOUT_MS = 300_000;

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { bootCluster, type ClusterNode } from '../../support/cluster.js';
-import { GENEROUS_MS, eventually } from '../../support/eventually.js';
-import { promised } from '../../support/promised.js';
+import { eventually } from '../../support/eventually.js';
 import { RawClient } from '../../support/raw-client.js';
 import { startMonitor } from '../../support/redis-monitor.js';
 import { startRedis, type TestRedisClient } from '../../support/redis.js';
-import { IS_FULL } from '../../support/scale.js';
+import { IS_FULL, promisedAtFullLength } from '../../support/scale.js';
 import { mintToken } from '../../support/tokens.js';
 import { Crowd } from './crowd.js';
 import { commandsOf, familyOf, roomOf } from './commands-seen.js';
@@ -95,7 +94,7 @@ describe('when users are connected and idle', () => {
           expect([...looks.values()].filter((count) => count >= LOOKS)).toHaveLength(cluster.nodes.length);
           return seen;
         },
-        IS_FULL ? promised(2_500 * LOOKS, 'docs/guides/deployment.md: one look every 2 s') : GENEROUS_MS,
+        promisedAtFullLength(2_500 * LOOKS, 'docs/guides/deployment.md: one look every 2 s'),
       );
       const checks = Math.ceil((performance.now() - startedAt) / CHECK_EVERY_MS);
 

@@ -1,5 +1,6 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { WriteTurn, type TurnMember } from './write-turn.js';
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 class Member implements TurnMember {
   readonly received: string[] = [];
