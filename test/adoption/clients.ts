@@ -1,7 +1,6 @@
-import { once, type EventEmitter } from 'node:events';
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
+import { GENEROUS_MS } from '../support/eventually.js';
 
-const DEADLINE_MS = 5_000;
 const opened: Socket[] = [];
 
 type Options = Partial<ManagerOptions & SocketOptions>;
@@ -28,11 +27,20 @@ export function closeClients(): void {
 
 /** The first argument of the next `event`. */
 export async function next(client: Socket, event: string): Promise<unknown> {
-  // socket.io-client's emitter has the methods that `once` needs.
-  const [value] = (await once(client as unknown as EventEmitter, event, {
-    signal: AbortSignal.timeout(DEADLINE_MS),
-  })) as unknown[];
-  return value;
+  const others: string[] = [];
+  const note = (name: string): number => others.push(name);
+  const late = AbortSignal.timeout(GENEROUS_MS);
+  client.onAny(note);
+  try {
+    return await new Promise((resolve, reject) => {
+      client.once(event, resolve);
+      late.onabort = () =>
+        reject(new Error(`${event} did not arrive within ${GENEROUS_MS} ms; heard: ${others.join()}`));
+    });
+  } finally {
+    late.onabort = null;
+    client.offAny(note);
+  }
 }
 
 /** Collects the first argument of each `event` from now on. */
@@ -43,5 +51,5 @@ export function collect(client: Socket, event: string): unknown[] {
 }
 
 export function ask(client: Socket, event: string, ...args: unknown[]): Promise<unknown> {
-  return client.timeout(DEADLINE_MS).emitWithAck(event, ...args) as Promise<unknown>;
+  return client.timeout(GENEROUS_MS).emitWithAck(event, ...args) as Promise<unknown>;
 }

@@ -7,7 +7,7 @@ import 'reflect-metadata';
 import type { AddressInfo } from 'node:net';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import { MessageBody, SubscribeMessage, WebSocketGateway, type OnGatewayDisconnect } from '@nestjs/websockets';
 import {
   CurrentPrincipal,
   PresenceService,
@@ -31,8 +31,19 @@ class ChatRoomPolicy implements CanJoin {
 }
 
 @WebSocketGateway({ namespace: 'chat' })
-class ChatGateway {
+class ChatGateway implements OnGatewayDisconnect {
   constructor(private readonly rooms: RoomManager) {}
+
+  handleDisconnect({ id }: { readonly id: string }): void {
+    tell({ kind: 'ended', connectionId: id, at: Date.now() });
+  }
+
+  /** Emits `echo { id }` to the room before it answers: what is delivered locally comes before the answer. */
+  @SubscribeMessage('echo')
+  echo(@MessageBody() { room, id }: { room: string; id: string }): { id: string } {
+    this.rooms.emit(room, 'echo', { id });
+    return { id };
+  }
 
   @SubscribeMessage('message.send')
   send(@MessageBody() body: { room: string; text: string }, @CurrentPrincipal() me: Principal) {
@@ -58,7 +69,7 @@ async function main(): Promise<void> {
   app.enableShutdownHooks();
   app
     .get(PresenceService)
-    .changes.subscribe(({ type, room, user }) => tell({ kind: 'change', type, room, userId: user.id }));
+    .changes.subscribe(({ type, room, user }) => tell({ kind: 'change', type, room, userId: user.id, at: Date.now() }));
   const operations = createOperations(app);
   // The test is gone, however it ended.
   process.once('disconnect', () => process.exit(0));

@@ -21,7 +21,11 @@ export function createOperations(app: INestApplication) {
     count: (room: string) => rooms.count(room),
     publish: (room: string, event: string, data: unknown, options?: Pick<PublishOptions, 'id'>) =>
       rooms.publish(room, event, data, options),
-    revoke: (options: Pick<RevokeOptions, 'userId' | 'tokenId' | 'reason'>) => realtime.revoke(options),
+    /** With the Unix time at which it was called. */
+    revoke: async (options: Pick<RevokeOptions, 'userId' | 'tokenId' | 'reason'>): Promise<Revoked> => {
+      const at = Date.now();
+      return { at, ...(await realtime.revoke(options)) };
+    },
     stats: () => realtime.stats(),
     /** Emits `tick { node, seq }` to the room, locally and to the cluster, until `stopTicks`. */
     startTicks: (room: string, everyMs: number): null => {
@@ -41,6 +45,12 @@ export function createOperations(app: INestApplication) {
   };
 }
 
+export interface Revoked {
+  readonly at: number;
+  readonly acknowledged: readonly string[];
+  readonly missing: readonly string[];
+}
+
 export type NodeOperations = ReturnType<typeof createOperations>;
 
 /** Parent to node. */
@@ -54,7 +64,19 @@ export interface NodeRequest {
 export type NodeMessage =
   | { readonly kind: 'listening'; readonly url: string }
   | { readonly kind: 'answer'; readonly id: number; readonly value?: unknown; readonly error?: NodeFailure }
-  | { readonly kind: 'change'; readonly type: string; readonly room: string; readonly userId: string };
+  | NodeReport;
+
+/** What a node tells without being asked; `at` in Unix milliseconds. */
+export type NodeReport =
+  | {
+      readonly kind: 'change';
+      readonly type: string;
+      readonly room: string;
+      readonly userId: string;
+      readonly at: number;
+    }
+  /** A connection of the namespace `chat` has ended. */
+  | { readonly kind: 'ended'; readonly connectionId: string; readonly at: number };
 
 export interface NodeFailure {
   readonly code: string | undefined;

@@ -3,10 +3,8 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { jest } from '@jest/globals';
 
 // Four processes start in turn on two busy cores.
-jest.setTimeout(90_000);
 
 const CLI = join(import.meta.dirname, '../../dist/bench/cli.js');
 

@@ -2,9 +2,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { GENEROUS_MS } from '../support/eventually.js';
 
 const MAIN = join(import.meta.dirname, '../../dist/demo/main.js');
-const READY_WITHIN_MS = 30_000;
 
 /** The built demo as people start it, in memory, on a port of the system's choice that it keeps over restarts. */
 export class DemoProcess implements AsyncDisposable {
@@ -52,7 +52,7 @@ function addressOf(child: ChildProcess): Promise<string> {
   const output: string[] = [];
   return new Promise((resolve, reject) => {
     const fail = (why: string): void => reject(new Error(`${why}:\n${output.join('\n')}`));
-    const timer = setTimeout(() => fail('the demo did not start in time'), READY_WITHIN_MS);
+    const timer = setTimeout(() => fail('the demo did not start in time'), GENEROUS_MS);
     child.once('exit', (code) => fail(`the demo ended with ${code}`));
     for (const stream of [child.stdout, child.stderr]) {
       if (!stream) continue;

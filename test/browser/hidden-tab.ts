@@ -9,7 +9,6 @@ import { eventually } from '../support/eventually.js';
 /** After so many seconds out of sight Chromium runs a page's timers once in a minute; otherwise after five minutes. */
 const THROTTLE_AFTER_S = 5;
 const FLAGS = `--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --remote-debugging-port=0 --enable-features=IntensiveWakeUpThrottling:grace_period_seconds/${THROTTLE_AFTER_S}`;
-const READY_WITHIN_MS = 20_000;
 
 /**
  * One tab in a Chromium of its own that can really be hidden: Playwright tells every page that it is being looked at
@@ -41,7 +40,7 @@ export class HiddenTab implements AsyncDisposable {
       const [port, path] = (await readFile(join(profile, 'DevToolsActivePort'), 'utf8')).split('\n');
       if (!port || !path) throw new Error('Chromium has not said where it listens');
       return `ws://127.0.0.1:${port}${path}`;
-    }, READY_WITHIN_MS);
+    });
     const socket = new WebSocket(address);
     await once(socket, 'open');
     const tab = new HiddenTab(browser, profile, socket);

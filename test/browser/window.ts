@@ -1,15 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import axe from 'axe-core';
-import { eventually } from '../support/eventually.js';
+import { GENEROUS_MS, eventually } from '../support/eventually.js';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 
 const ARTEFACTS = join(import.meta.dirname, '../../test-artefacts');
 const FLAGS =
   '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
-/** A reconnect waits up to 20 s, by design. */
-export const COMES_BACK_WITHIN_MS = 40_000;
-
 /** What the page says where messages may be missing. */
 export const GAP = 'Some messages may be missing here';
 
@@ -24,6 +21,7 @@ export function launchBrowser(): Promise<Browser> {
   return chromium.launch({
     executablePath: process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium',
     args: FLAGS.split(' '),
+    timeout: GENEROUS_MS,
   });
 }
 
@@ -36,6 +34,7 @@ export class DemoWindow {
     readonly page: Page,
     private readonly look: Look,
   ) {
+    page.setDefaultTimeout(GENEROUS_MS);
     page.on('pageerror', (error) => this.errors.push(error.message));
   }
 
@@ -63,32 +62,28 @@ export class DemoWindow {
     await this.page.keyboard.press('Enter');
   }
 
-  async sees(text: string, withinMs = 10_000): Promise<void> {
-    await this.page.getByText(text, { exact: true }).last().waitFor({ timeout: withinMs });
+  async sees(text: string): Promise<void> {
+    await this.page.getByText(text, { exact: true }).last().waitFor();
   }
 
   /** Connected to a server that began anew, and in its room again: it says that it cannot know what was missed. */
   async isBackAfterRestart(): Promise<void> {
-    await this.sees('Connected', COMES_BACK_WITHIN_MS);
+    await this.sees('Connected');
     await this.sees(GAP);
   }
 
   /** The list of people, exactly. */
-  async seesPeople(names: readonly string[], withinMs = 10_000): Promise<void> {
+  async seesPeople(names: readonly string[]): Promise<void> {
     const wanted = [...names].sort().join();
-    await this.page.waitForFunction(
-      (expected) => {
-        const people = [...document.querySelectorAll('#people .name')].map(({ textContent }) => textContent);
-        return people.sort().join() === expected;
-      },
-      wanted,
-      { timeout: withinMs },
-    );
+    await this.page.waitForFunction((expected) => {
+      const people = [...document.querySelectorAll('#people .name')].map(({ textContent }) => textContent);
+      return people.sort().join() === expected;
+    }, wanted);
   }
 
   /** Exactly these messages, from whomever, in this order: none twice. */
-  async hasMessages(texts: readonly string[], withinMs = 10_000): Promise<void> {
-    await this.#lists('#log > .message .body', texts, withinMs);
+  async hasMessages(texts: readonly string[]): Promise<void> {
+    await this.#lists('#log > .message .body', texts);
   }
 
   /** All lines of the log, notes and gaps included. */
@@ -97,17 +92,17 @@ export class DemoWindow {
   }
 
   /** Exactly these wait to be sent. */
-  async hasPending(texts: readonly string[], withinMs = 10_000): Promise<void> {
-    await this.#lists('#pending .body', texts, withinMs);
+  async hasPending(texts: readonly string[]): Promise<void> {
+    await this.#lists('#pending .body', texts);
   }
 
-  async #lists(selector: string, texts: readonly string[], withinMs: number): Promise<void> {
+  async #lists(selector: string, texts: readonly string[]): Promise<void> {
     const read = (): Promise<string[]> => this.page.locator(selector).allTextContents();
     await eventually(async () => {
       const found = await read();
       if (found.join('\n') !== texts.join('\n'))
         throw new Error(`expected ${texts.join(' | ')}, found ${found.join(' | ')}`);
-    }, withinMs);
+    });
   }
 
   /** From now on; the function returns the states so far. */

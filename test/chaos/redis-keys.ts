@@ -19,6 +19,14 @@ export async function incarnationOf(client: TestRedisClient, prefix: string, nod
   return found[0];
 }
 
+/** Whether it was declared dead, and swept for the second and last time. */
+export async function isForgotten(client: TestRedisClient, prefix: string, incarnation: string): Promise<boolean> {
+  const [dead, sweep] = await Promise.all(
+    ['dead', 'sweep'].map((name) => client.zScore(`${prefix}{nodes}:${name}`, incarnation)),
+  );
+  return dead !== null && sweep === null;
+}
+
 async function contentOf(client: TestRedisClient, key: string): Promise<string> {
   switch (await client.type(key)) {
     case 'hash':

@@ -1,13 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { jest } from '@jest/globals';
 import { bootCluster } from '../support/cluster.js';
 import { eventually } from '../support/eventually.js';
 import { PresenceStory } from '../support/presence-story.js';
 import { startRedis } from '../support/redis.js';
 import { probe } from './probes.js';
 import { Tabs, connect } from './tabs.js';
-
-jest.setTimeout(60_000);
 
 const ROOM = 'chat/late';
 
@@ -18,15 +15,15 @@ describe('when Redis comes later than the nodes', () => {
     await using cluster = await bootCluster(2, {
       redisUrl: redis.url,
       keyPrefix: `${randomBytes(6).toString('hex')}:`,
+      // Nothing that a client gets from its own node waits for Redis: it would wait until after the test.
+      options: { redis: { commandTimeoutMs: 600_000 } },
     });
     const { nodes } = cluster;
     for (const { url } of nodes) {
       expect(await probe(url, '/health/live')).toMatchObject({ status: 200 });
       expect(await probe(url, '/health/ready')).toMatchObject({ status: 503, redis: 'degraded' });
     }
-    const startedAt = performance.now();
     await using early = await connect(nodes[0]!, 'early');
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
     await nodes[0]!.call('startTicks', 'user/early', 50);
     await early.inbox.next('tick');
 
@@ -38,13 +35,13 @@ describe('when Redis comes later than the nodes', () => {
     });
     await eventually(async () => {
       for (const node of nodes) expect(await node.call('isOnline', 'early')).toEqual({ online: true });
-    }, 10_000);
+    });
     await nodes[0]!.call('stopTicks', 'user/early');
     // What another node says to the user arrives: its room was not subscribed when it connected.
     await eventually(async () => {
       await nodes[1]!.call('publish', 'user/early', 'note', 'hello');
-      await early.inbox.next('note', 1_000);
-    }, 10_000);
+      expect(early.inbox.all.map(({ event }) => event)).toContain('note');
+    });
     await using tabs = new Tabs();
     const bob = await tabs.open(nodes[1]!, 'bob', ROOM);
     await PresenceStory.join(early, ROOM);

@@ -1,4 +1,5 @@
 import type { ClusterNode } from '../support/cluster.js';
+import { eventually } from '../support/eventually.js';
 import { connectedClient, type StockClient } from '../support/inbox.js';
 import { PresenceStory } from '../support/presence-story.js';
 import { mintToken, type TokenClaims } from '../support/tokens.js';
@@ -21,7 +22,8 @@ export class Tabs implements AsyncDisposable {
 
   async open(node: ClusterNode, user: string, room: string): Promise<Tab> {
     const client = await connect(node, user);
-    const tab = { node, user, client, story: await PresenceStory.join(client, room) };
+    // As any client it asks again when Redis was late.
+    const tab = { node, user, client, story: await eventually(() => PresenceStory.join(client, room)) };
     this.all.push(tab);
     return tab;
   }

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import type { StockClient } from '../support/inbox.js';
 import type { Tab } from './tabs.js';
 
 interface Tick {
@@ -27,4 +29,16 @@ export class Ticks {
   longestPauseMs(): number {
     return Math.max(...this.own.slice(1).map(({ atMs }, index) => atMs - this.own[index]!.atMs));
   }
+}
+
+/**
+ * Has its node emit to a room that the client is in, and answer: whether the client heard it before the answer. Both come
+ * over one connection, so this says without a clock that local delivery waits for nobody else.
+ */
+export async function echoesBeforeAnswer({ socket, inbox }: StockClient, room: string): Promise<boolean> {
+  const id = randomBytes(6).toString('hex');
+  socket.emit('echo', { room, id }, () => inbox.push(`answer ${id}`));
+  await inbox.next(`answer ${id}`);
+  const heardAt = inbox.all.findIndex(({ event, args }) => event === 'echo' && (args[0] as { id: string }).id === id);
+  return heardAt !== -1 && heardAt < inbox.all.findIndex(({ event }) => event === `answer ${id}`);
 }

@@ -46,7 +46,7 @@ describe('when the answers of our own server get lost on the way', () => {
     const numbers = Array.from({ length: REQUESTS }, (_, n) => n);
     const answers = Promise.all(numbers.map((n) => client.request('say', n, { idempotent: true, offline: 'queue' })));
     for (const at of [5, 12, 20]) {
-      await eventually(() => expect(ran.length).toBeGreaterThan(at), 25_000);
+      await eventually(() => expect(ran.length).toBeGreaterThan(at));
       proxy.cut();
       proxy.heal();
     }
@@ -57,5 +57,5 @@ describe('when the answers of our own server get lost on the way', () => {
     expect(seen).toEqual([-1, ...numbers, REQUESTS]);
     client.close();
     watcher.close();
-  }, 60_000);
+  });
 });

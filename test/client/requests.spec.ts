@@ -230,7 +230,7 @@ describe('when a token cannot be had', () => {
     const seen: unknown[] = [];
     client.on('state', (status, { error }) => seen.push([status, error?.code]));
     client.connect();
-    await eventually(() => expect(server.heard.map(({ event }) => event)).toEqual(['realtime:refresh']), 10_000);
+    await eventually(() => expect(server.heard.map(({ event }) => event)).toEqual(['realtime:refresh']));
     expect([calls, seen.slice(0, 2)]).toEqual([
       4,
       [

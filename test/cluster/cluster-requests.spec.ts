@@ -6,6 +6,7 @@ import {
   type Incarnation,
   type NodeId,
 } from '../support/engines.js';
+import { Inbox } from '../support/inbox.js';
 
 const clock = () => new ManualClock();
 
@@ -25,7 +26,16 @@ function cluster(names: string[], time = clock()) {
     requests.handle('echo', (payload) => ({ from: nodeId, payload }));
     return { bus, requests };
   });
-  return { nodes, errors, time, ready: () => Promise.all(nodes.map(({ requests }) => requests.ready())) };
+  // Attached last: what it hears has reached the others before.
+  const witness = new MemoryBus(hub);
+  const answers = new Inbox();
+  const ready = async (): Promise<void> => {
+    await Promise.all(nodes.map(({ requests }) => requests.ready()));
+    for (const { nodeId } of records) await witness.subscribe(`answers:${nodeId}`, (payload) => answers.push(payload));
+  };
+  /** The node's answer has reached the node that asked. */
+  const answered = (nodeId: string) => answers.next(({ event }) => event.includes(`"nodeId":"${nodeId}"`));
+  return { nodes, errors, time, ready, answered };
 }
 
 describe('when a node asks the cluster', () => {
@@ -41,11 +51,14 @@ describe('when a node asks the cluster', () => {
   });
 
   it('names a dead node after the deadline', async () => {
-    const { nodes, ready, time } = cluster(['a', 'b', 'c']);
+    const { nodes, ready, time, answered } = cluster(['a', 'b', 'c']);
     await ready();
     nodes[2]!.bus.setState('down');
-    const asked = nodes[0]!.requests.request('echo', 1);
+    let isOver = false;
+    const asked = nodes[0]!.requests.request('echo', 1).finally(() => (isOver = true));
+    await answered('b');
     await time.advanceAsync(999);
+    expect(isOver).toBe(false);
     await time.advanceAsync(1);
     const { answers, missing } = await asked;
     expect(answers.map(({ nodeId }) => nodeId).sort()).toEqual(['a', 'b']);

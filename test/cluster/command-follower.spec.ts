@@ -8,12 +8,11 @@ import {
   type ClusterCommand,
   type CommandLog,
 } from '../support/engines.js';
+import { eventually } from '../support/eventually.js';
+import { Inbox } from '../support/inbox.js';
 
 const kick = (room: string): ClusterCommand => ({ kind: 'kick', room, userId: 'u' });
 const revoke = (userId: string): ClusterCommand => ({ kind: 'revoke', userId, at: 1 });
-const turns = async (): Promise<void> => {
-  for (let i = 0; i < 5; i += 1) await new Promise((resolve) => setImmediate(resolve));
-};
 
 class World {
   readonly clock = new ManualClock();
@@ -23,6 +22,8 @@ class World {
   readonly errors: unknown[] = [];
   active: ClusterCommand[] = [];
   isLogDown = false;
+  /** How often the follower asked for the log, in vain too. */
+  reads = 0;
   log: CommandLog = this.newLog();
   apply: (command: ClusterCommand) => void | Promise<void> = (command) => void this.applied.push(command);
   readonly follower = new CommandFollower({
@@ -30,17 +31,50 @@ class World {
       ready: () => Promise.resolve(),
       close: () => Promise.resolve(),
       append: (command) => this.log.append(command),
-      read: (after) => (this.isLogDown ? Promise.reject(new Error('unreachable')) : this.log.read(after)),
+      read: (after) => {
+        this.reads += 1;
+        return this.isLogDown ? Promise.reject(new Error('unreachable')) : this.log.read(after);
+      },
     },
     bus: this.bus,
     clock: this.clock,
-    apply: (command) => this.apply(command),
+    apply: (command) => {
+      this.#progress.push(command.kind === 'kick' ? command.room : command.kind);
+      return this.apply(command);
+    },
     activeRevocations: () => this.active,
     onError: (error) => void this.errors.push(error),
   });
+  readonly #progress = new Inbox();
+  /** Another node: the hub delivers to it after the follower. */
+  readonly #witness = new MemoryBus(this.hub);
+  readonly #heard = new Inbox();
+  #fences = 0;
 
   newLog(): CommandLog {
     return new MemoryCommandLog(new MemoryBus(this.hub), { revokeTtlMs: 60_000 }, this.clock);
+  }
+
+  /** Resolves when the room's `kick` was applied here. */
+  async untilApplied(room: string): Promise<void> {
+    await this.#progress.next(room);
+  }
+
+  /**
+   * Whatever was published before has reached the follower, which has applied it or begun to read the log: both happen
+   * while the hub delivers. The follower itself does not listen to this channel, so nothing is caused by looking.
+   */
+  async delivered(): Promise<void> {
+    const fence = `fence ${(this.#fences += 1)}`;
+    await this.#witness.subscribe('fences', (payload) => this.#heard.push(payload));
+    await this.#witness.publish('fences', fence);
+    await this.#heard.next(fence);
+  }
+
+  /** As `delivered`, and what the follower has begun to read is applied. It reads once more for this. */
+  async settled(): Promise<void> {
+    await this.delivered();
+    await this.follower.catchUp();
   }
 }
 
@@ -66,7 +100,7 @@ describe('when a node follows the command log', () => {
       void world.follower.catchUp();
       await world.follower.whenApplied(position);
     }
-    await turns();
+    await world.settled();
     expect(world.applied).toEqual(['a', 'b', 'c', 'd'].map(kick));
   });
 
@@ -74,15 +108,18 @@ describe('when a node follows the command log', () => {
     const world = new World();
     await world.follower.ready();
     world.bus.setState('down');
+    const { reads } = world;
     await world.log.append(kick('lost'));
-    await turns();
-    expect(world.applied).toEqual([]);
+    await world.delivered();
+    expect([world.applied, world.reads - reads]).toEqual([[], 0]);
     world.isLogDown = true;
     world.bus.setState('up');
-    await turns();
+    await eventually(() => expect(world.errors.map(String)).toEqual([expect.stringContaining('unreachable')]));
+    expect(world.applied).toEqual([]);
     world.isLogDown = false;
     await world.log.append(kick('next'));
-    await turns();
+    await world.untilApplied('next');
+    await world.settled();
     expect(world.applied).toEqual([kick('lost'), kick('next')]);
   });
 
@@ -92,8 +129,11 @@ describe('when a node follows the command log', () => {
     const deaf = new MemoryCommandLog(new MemoryBus(), { revokeTtlMs: 60_000 }, world.clock);
     world.log = deaf;
     await world.follower.catchUp();
+    const { reads } = world;
     world.follower.onTop(await deaf.append(kick('lost')));
-    await turns();
+    await world.untilApplied('lost');
+    expect(world.reads - reads).toBe(1);
+    await world.settled();
     expect(world.applied).toEqual([kick('lost')]);
   });
 
@@ -102,9 +142,11 @@ describe('when a node follows the command log', () => {
     await world.follower.ready();
     world.bus.setState('down');
     await world.log.append(kick('meanwhile'));
-    await turns();
+    await world.delivered();
+    expect(world.applied).toEqual([]);
     world.bus.setState('up');
-    await turns();
+    await world.untilApplied('meanwhile');
+    await world.settled();
     expect(world.applied).toEqual([kick('meanwhile')]);
   });
 
@@ -120,7 +162,9 @@ describe('when a node follows the command log', () => {
       await world.bus.publish(COMMANDS_CHANNEL, text);
     }
     for (const room of ['a', 'b', 'c']) await world.log.append(kick(room));
-    await turns();
+    await world.untilApplied('c');
+    await eventually(() => expect(world.errors).toHaveLength(8));
+    await world.settled();
     expect(world.applied).toEqual(['a', 'b', 'c'].map(kick));
     expect(world.errors.map(String)).toEqual([
       ...Array.from({ length: 6 }, () => expect.stringContaining('malformed')),
@@ -138,7 +182,7 @@ describe('when the log cannot be read at boot', () => {
     let isReady = false;
     const ready = world.follower.ready().then(() => (isReady = true));
     await world.clock.advanceAsync(5_000);
-    expect(isReady).toBe(false);
+    expect([isReady, world.reads, world.errors.length]).toEqual([false, 3, 3]);
     world.isLogDown = false;
     await world.clock.advanceAsync(2_000);
     await ready;
@@ -153,13 +197,14 @@ describe('when the log lost its past', () => {
     const world = new World();
     await world.follower.ready();
     await world.log.append(revoke('a'));
-    await world.log.append(revoke('b'));
-    await turns();
+    const before = await world.log.append(revoke('b'));
+    await world.follower.whenApplied(before);
     world.active = [revoke('a'), { at: 1, userId: 'b', kind: 'revoke' }];
     world.log = world.newLog();
     const { epoch } = await world.log.append(revoke('b'));
     world.follower.onTop({ epoch, offset: 1 });
-    await turns();
+    await world.follower.whenApplied({ epoch, offset: 2 });
+    await world.settled();
     const { commands } = await world.log.read();
     expect(commands.map(({ command }) => command)).toEqual([revoke('b'), revoke('a')]);
     expect(world.follower.position).toEqual({ epoch, offset: 2 });

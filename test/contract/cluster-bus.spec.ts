@@ -1,4 +1,5 @@
 import { MemoryBus, MemoryHub, RedisBus, RedisConnection, type ClusterBus } from '../support/engines.js';
+import { Inbox } from '../support/inbox.js';
 import { EVERY_ENGINE, REDIS_KINDS, type RedisPlace } from '../support/redis-kinds.js';
 
 interface World extends AsyncDisposable {
@@ -37,17 +38,14 @@ async function worldOf(nodes: ClusterBus[], rest: AsyncDisposable[]): Promise<Wo
 
 /** Collects payloads; `until(marker)` resolves with everything that came before the marker. */
 function inbox() {
-  const seen: string[] = [];
-  const waiting = new Map<string, () => void>();
+  const box = new Inbox();
+  const seen = (): string[] => box.all.map(({ event }) => event);
   return {
     seen,
-    listen: (payload: string): void => {
-      seen.push(payload);
-      waiting.get(payload)?.();
-    },
+    listen: (payload: string): void => box.push(payload),
     until: async (marker: string): Promise<string[]> => {
-      if (!seen.includes(marker)) await new Promise<void>((resolve) => waiting.set(marker, resolve));
-      return seen.slice(0, seen.indexOf(marker));
+      await box.next(marker);
+      return seen().slice(0, seen().indexOf(marker));
     },
   };
 }
@@ -116,19 +114,93 @@ describe.each(Object.entries(implementations))('the %s cluster bus', (name, crea
 
   it('delivers nothing after unsubscribe, and again after a new subscribe', async () => {
     const box = inbox();
-    const fence = inbox();
-    await nodes[0].subscribe('gone', box.listen);
-    await nodes[0].subscribe('fence', fence.listen);
-    await nodes[0].unsubscribe('gone');
-    await nodes[1].publish('gone', 'lost');
-    await nodes[1].publish('fence', 'fence');
-    await fence.until('fence');
+    const passing = inbox();
+    await nodes[0].subscribe('{gone}', box.listen);
+    // The same slot: one master publishes both, and this node hears them on one connection.
+    await nodes[0].subscribe('{gone}fence', passing.listen);
+    await nodes[0].unsubscribe('{gone}');
+    await nodes[1].publish('{gone}', 'lost');
+    await nodes[1].publish('{gone}fence', 'fence');
+    await passing.until('fence');
     const again = inbox();
-    await nodes[0].subscribe('gone', again.listen);
-    await nodes[1].publish('gone', 'found');
+    await nodes[0].subscribe('{gone}', again.listen);
+    await nodes[1].publish('{gone}', 'found');
     expect(await again.until('found')).toEqual([]);
-    expect(box.seen).toEqual([]);
+    expect(box.seen()).toEqual([]);
   });
+
+  it('delivers nothing to a listener from the call of unsubscribe on', async () => {
+    const [box, passing] = [inbox(), inbox()];
+    await nodes[0].subscribe('{quit}', (payload) => {
+      box.listen(payload);
+      void nodes[0].unsubscribe('{quit}');
+    });
+    await nodes[0].subscribe('{quit}fence', passing.listen);
+    await Promise.all(['cause', 'late'].map((payload) => nodes[1].publish('{quit}', payload)));
+    await nodes[1].publish('{quit}fence', 'fence');
+    await passing.until('fence');
+    expect(box.seen()).toEqual(['cause']);
+  });
+
+  it.each([
+    ['after it was left', true],
+    ['in place of the one before', false],
+  ])('delivers to a new subscription, %s, no message that came together with its cause', async (_how, leaves) => {
+    const channel = `back ${leaves}`;
+    const [first, again] = [inbox(), inbox()];
+    const subscribed = new Promise<void>((resolve, reject) => {
+      const comeBack = (payload: string): void => {
+        first.listen(payload);
+        if (leaves) void nodes[0].unsubscribe(channel);
+        nodes[0].subscribe(channel, again.listen).then(resolve, reject);
+      };
+      void nodes[0]
+        .subscribe(channel, comeBack)
+        .then(() => Promise.all(['cause', 'late'].map((payload) => nodes[1].publish(channel, payload))))
+        .catch(reject);
+    });
+    await subscribed;
+    await nodes[1].publish(channel, 'found');
+    expect(await again.until('found')).toEqual([]);
+    expect(first.seen()).toEqual(['cause']);
+  });
+
+  it('delivers to a new subscription no message that arrives before its confirmation', async () => {
+    const again = inbox();
+    await nodes[0].subscribe('{early}', () => undefined);
+    const subscribed = new Promise<void>((resolve, reject) => {
+      const comeBack = (): void => {
+        void nodes[0].unsubscribe('{early}');
+        nodes[0].subscribe('{early}', again.listen).then(resolve, reject);
+      };
+      void nodes[0]
+        .subscribe('{early}cause', comeBack)
+        // Two commands in one write to one master: 'late' is on its way before anybody has heard the cause of the change.
+        .then(() => Promise.all([nodes[1].publish('{early}cause', 'x'), nodes[1].publish('{early}', 'late')]))
+        .catch(reject);
+    });
+    await subscribed;
+    await nodes[1].publish('{early}', 'found');
+    expect(await again.until('found')).toEqual([]);
+  });
+
+  // The masters of a cluster hand messages on after they were taken, so there the contract promises less.
+  if (name !== 'redis cluster') {
+    it('delivers to a new subscription no message that was published before it', async () => {
+      let previous = inbox();
+      await nodes[0].subscribe('turns', previous.listen);
+      for (let round = 0; round < 20; round += 1) {
+        const next = inbox();
+        await nodes[1].publish('turns', 'late');
+        void nodes[0].unsubscribe('turns');
+        await nodes[0].subscribe('turns', next.listen);
+        await nodes[1].publish('turns', `found ${round}`);
+        expect(await next.until(`found ${round}`)).toEqual([]);
+        expect(previous.seen()).not.toContain(`found ${round}`);
+        previous = next;
+      }
+    });
+  }
 
   it('survives subscribe and unsubscribe of one channel in one turn', async () => {
     const box = inbox();
@@ -149,16 +221,15 @@ describe.each(Object.entries(implementations))('the %s cluster bus', (name, crea
 
   it('survives a listener that throws', async () => {
     const box = inbox();
-    await nodes[0].subscribe('bad', () => {
-      throw new Error('a bug in a listener');
+    await nodes[0].subscribe('bad', (payload) => {
+      box.listen(payload);
+      if (payload !== 'end') throw new Error('a bug in a listener');
     });
-    await nodes[0].subscribe('good', box.listen);
-    await nodes[1].publish('bad', 'x');
-    await nodes[1].publish('good', 'x');
-    expect(await box.until('x')).toEqual([]);
+    await Promise.all(['x', 'y', 'end'].map((payload) => nodes[1].publish('bad', payload)));
+    expect(await box.until('end')).toEqual(['x', 'y']);
   });
 
-  it('refuses to publish and subscribe once closed', async () => {
+  it('is down and refuses subscriptions once closed', async () => {
     await nodes[2].close();
     await nodes[2].close();
     expect(nodes[2].state).toBe('down');

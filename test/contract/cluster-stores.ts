@@ -16,15 +16,18 @@ import {
 } from '../support/engines.js';
 import { REDIS_KINDS, type RedisPlace } from '../support/redis-kinds.js';
 
-/** One storage and what stands on it. The commands' times to live are short, so that expiry can be seen. */
+/** One storage and what stands on it. */
 export interface ClusterStores extends AsyncDisposable {
   bus: ClusterBus;
   log: CommandLog;
+  /** On the same storage, or one of its own: actions are forgotten soon, so that expiry can be seen. */
+  hasty: CommandLog;
   leases: NodeLeases;
   rates: RateStore;
 }
 
-const TTL = { revokeTtlMs: 60_000, actionTtlMs: 100 };
+const TTL = { revokeTtlMs: 600_000, actionTtlMs: 600_000 };
+const HASTY_TTL = { ...TTL, actionTtlMs: 100 };
 
 export const CLUSTER_STORES: Record<string, () => Promise<ClusterStores>> = {
   memory: () => {
@@ -34,6 +37,7 @@ export const CLUSTER_STORES: Record<string, () => Promise<ClusterStores>> = {
     return Promise.resolve({
       bus,
       log,
+      hasty: new MemoryCommandLog(bus, HASTY_TTL),
       leases: new MemoryNodeLeases(log),
       rates: new MemoryRateStore(),
       [Symbol.asyncDispose]: () => bus.close(),
@@ -51,6 +55,7 @@ async function redisStores(place: RedisPlace): Promise<ClusterStores> {
   return {
     bus,
     log: new RedisCommandLog(connection, TTL),
+    hasty: new RedisCommandLog(connection, HASTY_TTL),
     leases: new RedisNodeLeases(connection),
     rates: new RedisRateStore(connection),
     async [Symbol.asyncDispose]() {

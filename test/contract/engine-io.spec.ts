@@ -4,6 +4,7 @@ import { Socket as SocketIo, type Server, type Socket } from 'socket.io';
 import { Adapter } from 'socket.io-adapter';
 import { WebSocketServer } from 'ws';
 import { bootApp } from '../support/app.js';
+import { GENEROUS_MS } from '../support/eventually.js';
 import { connectedClient } from '../support/inbox.js';
 import { mintToken } from '../support/tokens.js';
 
@@ -124,7 +125,7 @@ describe('Engine.IO, and Node below it, as they are installed', () => {
     // Acks of the client still find the server's callbacks, two at a time too.
     client.socket.on('answer', (value: unknown, ack: (value: unknown) => void) => ack(value));
     const answers = [1, 2].map(
-      (value) => (socket as Socket).timeout(5_000).emitWithAck('answer', value) as Promise<unknown>,
+      (value) => (socket as Socket).timeout(GENEROUS_MS).emitWithAck('answer', value) as Promise<unknown>,
     );
     expect(await Promise.all(answers)).toEqual([1, 2]);
   });

@@ -7,45 +7,44 @@ import {
   type PresenceChange,
   type PresenceStore,
 } from '../support/engines.js';
+import { Inbox } from '../support/inbox.js';
 import { REDIS_KINDS, type RedisPlace } from '../support/redis-kinds.js';
 
 /** What was published on one room's channel. */
 export class Channel {
-  private readonly payloads: string[] = [];
-  private readonly waiting = new Map<string, () => void>();
+  private readonly inbox = new Inbox();
+  private fences = 0;
+  private begun = 0;
 
   constructor(private readonly send: (payload: string) => Promise<unknown>) {}
 
-  readonly receive = (payload: string): void => {
-    this.payloads.push(payload);
-    this.waiting.get(payload)?.();
-  };
+  readonly receive = (payload: string): void => this.inbox.push(payload);
 
   /** From now on. In a cluster, what was published just before the subscription may still come in behind it. */
   async begin(): Promise<this> {
     await this.fence();
-    this.payloads.length = 0;
+    this.begun = this.inbox.all.length;
     return this;
   }
 
   /** Every change so far. */
   async changes(): Promise<PresenceChange[]> {
     await this.fence();
-    return this.payloads
-      .filter((payload) => payload.startsWith('p'))
-      .map((payload) => {
-        const change = parsePresenceChange(payload.slice(1));
-        if (!change) throw new Error(`not a presence change: ${payload}`);
+    return this.inbox.all
+      .slice(this.begun)
+      .filter(({ event }) => event.startsWith('p'))
+      .map(({ event }) => {
+        const change = parsePresenceChange(event.slice(1));
+        if (!change) throw new Error(`not a presence change: ${event}`);
         return change;
       });
   }
 
   /** A marker goes the same way, and whatever was published before it has arrived before it. */
   private async fence(): Promise<void> {
-    const marker = `fence ${this.waiting.size}`;
-    const arrived = new Promise<void>((resolve) => this.waiting.set(marker, resolve));
+    const marker = `fence ${(this.fences += 1)}`;
     await this.send(marker);
-    await arrived;
+    await this.inbox.next(marker);
   }
 }
 

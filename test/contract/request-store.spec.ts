@@ -9,7 +9,7 @@ import {
   type RequestKey,
   type RequestStore,
 } from '../support/engines.js';
-import { eventually } from '../support/eventually.js';
+import { GENEROUS_MS, eventually } from '../support/eventually.js';
 import { MAX_ANSWERS, REQUEST_STORES, type RequestStores } from './request-stores.js';
 import { EVERY_ENGINE } from '../support/redis-kinds.js';
 
@@ -132,9 +132,9 @@ describe.each(Object.entries(REQUEST_STORES))('requests in %s', (name, create) =
 
   describe('when two nodes run requests', () => {
     const alive = new Set([ONE, TWO]);
-    const runnerOf = (store: RequestStore, own: Incarnation, waitMs = 5_000) =>
+    const runnerOf = (store: RequestStore, own: Incarnation, waitMs = GENEROUS_MS) =>
       new RequestRunner({
-        ...{ store, clock: systemClock, metrics: noMetrics, windowMs: 60_000, waitMs },
+        ...{ store, clock: systemClock, metrics: noMetrics, windowMs: 3_600_000, waitMs },
         owners: {
           held: () => Promise.resolve(alive.has(own) ? own : undefined),
           hasLapsed: (incarnation) => Promise.resolve(!alive.has(incarnation)),

@@ -11,7 +11,7 @@ export interface RequestStores extends AsyncDisposable {
 export const MAX_ANSWERS = 3;
 export const HASTY_MS = 60;
 
-const LIMITS = { windowMs: 60_000, maxPerDevice: MAX_ANSWERS };
+const LIMITS = { windowMs: 3_600_000, maxPerDevice: MAX_ANSWERS };
 const HASTY_LIMITS = { ...LIMITS, windowMs: HASTY_MS };
 
 export const REQUEST_STORES: Record<string, () => Promise<RequestStores>> = {

@@ -9,6 +9,8 @@ import {
   type PublishOutcome,
 } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
+import { Inbox } from '../support/inbox.js';
+import { PATIENT } from '../support/redis-kinds.js';
 import { startRedis, type TestRedis, type TestRedisClient } from '../support/redis.js';
 import { RETENTION, publication } from './room-logs.js';
 
@@ -27,7 +29,7 @@ async function node(
   keyPrefix: string,
   user: { username?: string; password?: string } = {},
 ): Promise<Node> {
-  const connection = new RedisConnection({ url, keyPrefix, ...user });
+  const connection = new RedisConnection({ ...PATIENT, url, keyPrefix, ...user });
   await connection.ready();
   const log = new RedisRoomLog(connection, 4_194_304);
   return { log, connection, [Symbol.asyncDispose]: () => connection.close() };
@@ -250,7 +252,7 @@ describe('the room log in Redis', () => {
     it.each(refusals)('says so (%s), has written nothing, and can still be read', async (_name, refuse, allow) => {
       await publish(log, 2);
       const subscriber = await redis.client();
-      const heard: string[] = [];
+      const heard = new Inbox();
       await subscriber.subscribe(`${prefix}{${ROOM}}:ch`, (message) => heard.push(message));
       const named = publication(ROOM);
       const rest = await keys();
@@ -269,7 +271,8 @@ describe('the room log in Redis', () => {
       }
       expect(await keys()).toEqual(rest);
       expect(await log.publish(named)).toMatchObject({ status: 'published', position: { offset: 3 } });
-      await eventually(() => expect(heard).toHaveLength(1));
+      await heard.next(({ event }) => event.startsWith('m3 '));
+      expect(heard.all).toHaveLength(1);
     });
 
     it('does not read a demoted master, which may be behind', async () => {

@@ -321,11 +321,17 @@ describe.each(Object.entries(ROOM_LOGS))('the room log in %s', (name, create) =>
       await eventually(async () =>
         expect(await there.read(room, retention, ALL)).toMatchObject({ start: 40, entries: [] }),
       );
-      await publish(3, { retention });
-      const page = await there.read(room, retention, ALL);
-      expect([page.epoch, page.start, offsets(page)]).toEqual([first[0]?.epoch, 40, [41, 42, 43]]);
+      // Young ones are there: of those, too, a pause of this test may make old ones.
+      const page = await eventually(async () => {
+        const [newest] = await publish(1, { retention });
+        const found = await there.read(room, retention, ALL);
+        expect(offsets(found)).toContain(newest?.offset);
+        return found;
+      });
+      expect([page.epoch, page.start >= 40]).toEqual([first[0]?.epoch, true]);
+      expect(offsets(page)).toEqual(Array.from({ length: page.offset - page.start }, (_, i) => page.start + 1 + i));
       await eventually(async () =>
-        expect(await there.states([{ room, retention }])).toMatchObject([{ start: 43, offset: 43 }]),
+        expect(await there.states([{ room, retention }])).toMatchObject([{ start: page.offset, offset: page.offset }]),
       );
     });
 

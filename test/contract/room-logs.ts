@@ -10,6 +10,7 @@ import {
   type NewPublication,
   type RoomLog,
 } from '../support/engines.js';
+import { Inbox } from '../support/inbox.js';
 import { REDIS_KINDS, type RedisPlace } from '../support/redis-kinds.js';
 
 export interface RoomLogs extends AsyncDisposable {
@@ -54,7 +55,7 @@ async function redisLogs(place: RedisPlace): Promise<RoomLogs> {
 
 /** What a room's channel carried, in its order. */
 export class RoomChannel {
-  private readonly payloads: string[] = [];
+  private readonly inbox = new Inbox();
   private fences = 0;
 
   private constructor(
@@ -64,26 +65,16 @@ export class RoomChannel {
 
   static async open(bus: ClusterBus, room: string): Promise<RoomChannel> {
     const channel = new RoomChannel(bus, roomChannel(room));
-    await bus.subscribe(channel.name, (payload) => {
-      channel.payloads.push(payload);
-      channel.onPayload(payload);
-    });
+    await bus.subscribe(channel.name, (payload) => channel.inbox.push(payload));
     return channel;
   }
-
-  private onPayload: (payload: string) => void = () => undefined;
 
   /** Everything so far: a marker goes the same way, and whatever was published before it has arrived before it. */
   async messages(): Promise<string[]> {
     const fence = `fence ${(this.fences += 1)}`;
-    const arrived = new Promise<void>((resolve) => {
-      this.onPayload = (payload) => {
-        if (payload === fence) resolve();
-      };
-    });
     await this.bus.publish(this.name, fence);
-    await arrived;
-    return this.payloads.filter((payload) => !payload.startsWith('fence '));
+    await this.inbox.next(fence);
+    return this.inbox.all.map(({ event }) => event).filter((payload) => !payload.startsWith('fence '));
   }
 }
 

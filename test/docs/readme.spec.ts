@@ -1,12 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { jest } from '@jest/globals';
 import { ROOT, allPages, anchors, inCode, links, readPage, section, tableRows } from './markdown.js';
 import { calls, createProgram } from './source.js';
-
-// The compiler reads the library and Nest first: some seconds on two cores.
-jest.setTimeout(120_000);
 
 const MAX_LINES = 150;
 const readme = readPage('README.md');

@@ -1,15 +1,11 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { jest } from '@jest/globals';
 import { RealtimeError } from 'nestjs-realtime';
 import { CLIENT_EVENTS, REALTIME_CODES, SERVER_EVENTS } from 'nestjs-realtime-protocol';
 import { PromMetrics } from 'nestjs-realtime/metrics';
 import { Registry } from 'prom-client';
 import { ROOT, inCode, readPage, rowNames, section, tableRows } from './markdown.js';
 import { createProgram, optionsOf, type DocumentedOption } from './source.js';
-
-// The compiler reads the library and Nest first: some seconds on two cores.
-jest.setTimeout(120_000);
 
 const LIBRARY = 'libs/realtime/src';
 

@@ -1,16 +1,12 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { jest } from '@jest/globals';
 import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { connectedClient, stockClient } from '../support/inbox.js';
 import { TEST_SECRET, mintToken } from '../support/tokens.js';
 import { ROOT, allPages, codeBlocks, readPage } from './markdown.js';
 import { createProgram, problemsOf } from './source.js';
-
-// The compiler reads the library and Nest first: some seconds on two cores.
-jest.setTimeout(120_000);
 
 /** What a guide's fragment may take for granted; README's snippets stand alone. */
 const GUIDE_PRELUDE = `

@@ -1,11 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import {
+  CurrentPrincipal,
   RealtimeService,
   RoomManager,
   RoomPolicy,
   type CanJoin,
   type JoinDecision,
+  type Principal,
   type RoomContext,
 } from 'nestjs-realtime';
 import {
@@ -15,14 +17,18 @@ import {
   type RealtimeClient,
   type RealtimeRoom,
 } from 'nestjs-realtime-client';
+import { ManualClock } from 'nestjs-realtime/testing';
 import { bootApp, type TestApp } from '../support/app.js';
-import { eventually } from '../support/eventually.js';
+import { GENEROUS_MS, eventually } from '../support/eventually.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
-import { mintToken } from '../support/tokens.js';
+import { TEST_SECRET, mintToken } from '../support/tokens.js';
 
 interface ChatContract {
   events: { message: { text: string }; notice: { text: string } };
-  requests: { say: { data: { room: string; text: string }; answer: { id: string } } };
+  requests: {
+    say: { data: { room: string; text: string }; answer: { id: string } };
+    roles: { data: null; answer: readonly string[] };
+  };
 }
 
 @RoomPolicy('chat/:id', { presence: true })
@@ -40,6 +46,11 @@ class ChatGateway {
   @SubscribeMessage('say')
   say(@MessageBody() { room, text }: { room: string; text: string }) {
     return this.rooms.publish(room, 'message', { text });
+  }
+
+  @SubscribeMessage('roles')
+  roles(@CurrentPrincipal() { roles }: Principal): readonly string[] {
+    return roles;
   }
 }
 
@@ -152,7 +163,7 @@ describe('when the connection is lost', () => {
     const heard = Promise.all(rooms.map(nextText));
     proxy.heal();
     // Waits for the connection; the rooms are joined before it is sent.
-    await client.request('say', { room: 'chat/1', text: 'one' }, { timeoutMs: 25_000 });
+    await client.request('say', { room: 'chat/1', text: 'one' }, { timeoutMs: GENEROUS_MS });
     await client.request('say', { room: 'chat/2', text: 'two' });
     expect(await heard).toEqual(['one', 'two']);
   });
@@ -172,10 +183,19 @@ describe('when the connection is lost', () => {
 
 describe('when a token is about to expire', () => {
   it('is asked for again, and the connection lives on', async () => {
+    const clock = new ManualClock(Date.now());
+    const auth = { jwt: { secret: TEST_SECRET }, refreshLeadMs: 300_000 };
+    // The clock stands still: no bucket would fill up again.
+    const realtime = { auth, limits: { messagesPerSecond: 0 } };
+    await using app = await bootApp({ providers: [ChatPolicy, ChatGateway], realtime, clock });
     let tokens = 0;
-    const client = clientOf('ada', () => mintToken('ada', { expiresInSec: (tokens += 1) === 1 ? 31 : 600 }));
+    const getToken = () => mintToken('ada', { expiresInSec: (tokens += 1) * 600, roles: [`token ${tokens}`] });
+    const client = clientOf('ada', getToken, app.url);
     await client.room('chat/1').join();
-    await eventually(() => expect(tokens).toBe(2), 10_000);
+    clock.advance(400_000);
+    await eventually(async () => expect(await client.request('roles', null)).toEqual(['token 2']));
+    // Past the end of the first token, and of all patience with it.
+    clock.advance(400_000);
     const answer = await client.request('say', { room: 'chat/1', text: 'still here' });
     expect([typeof answer.id, client.state, tokens]).toEqual(['string', 'connected', 2]);
   });

@@ -29,7 +29,8 @@ interface RawTransport {
 }
 
 const rawOf = ({ conn }: Socket): RawTransport['socket'] => (conn.transport as unknown as RawTransport).socket;
-const clientEngine = ({ socket }: StockClient) => socket.io.engine.transport as unknown as { ws: { terminate(): void } };
+const clientEngine = ({ socket }: StockClient) =>
+  socket.io.engine.transport as unknown as { ws: { terminate(): void } };
 
 /** Each goes another way through ws, Engine.IO and Socket.IO. */
 const ENDS: Record<string, (client: StockClient, socket: Socket, server: Server) => void> = {
@@ -62,7 +63,7 @@ describe('when a connection ends', () => {
     socket.on('disconnect', (reason) => reasons.push(reason));
     ENDS[way]?.(client, socket, server);
     await eventually(() => expect(gone).toEqual(['ada']));
-    await client.socket.disconnect();
+    client.socket.disconnect();
     await eventually(() => expect(server.engine).toMatchObject({ clientsCount: 0 }));
     expect(reasons).toHaveLength(1);
     expect(server.sockets.sockets.size).toBe(0);

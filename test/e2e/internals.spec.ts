@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { SubscribeMessage, WebSocketGateway, WebSocketServer } from '@nestjs/websockets';
 import type { Server } from 'socket.io';
 import { connectedClient } from '../support/inbox.js';
@@ -14,8 +15,9 @@ class EchoGateway {
   }
 }
 
-/** Boots an app in a process in which `fault` was true before the library was loaded, with the warnings of its boot. */
+/** @param fault is there before the library is loaded. */
 async function bootWith(fault: () => void) {
+  jest.resetModules();
   fault();
   const { bootApp } = await import('../support/app.js');
   const { Logger } = await import('@nestjs/common');
@@ -29,6 +31,14 @@ async function bootWith(fault: () => void) {
   });
   return { app, switchedOff: warnings.filter((line) => line.startsWith('Switched off')) };
 }
+
+describe('on the Node that runs', () => {
+  it('switches nothing off', async () => {
+    const { app, switchedOff } = await bootWith(() => undefined);
+    await using _ = app;
+    expect(switchedOff).toEqual([]);
+  });
+});
 
 describe('when a Node differs from what the library knows of it', () => {
   it('says once what it does without, with all versions, and works', async () => {

@@ -1,7 +1,8 @@
 import { ConnectedSocket, SubscribeMessage, WebSocketGateway, type OnGatewayConnection } from '@nestjs/websockets';
 import { RealtimeError, RealtimeService, type AuthOptions, type RealtimeOptions } from 'nestjs-realtime';
 import type { Socket } from 'socket.io';
-import { bootApp, type TestApp } from '../support/app.js';
+import { ManualClock } from 'nestjs-realtime/testing';
+import { bootApp, type TestApp, type TestAppOptions } from '../support/app.js';
 import { connectedClient, stockClient, type ClientOptions, type StockClient } from '../support/inbox.js';
 import { TEST_SECRET, mintToken } from '../support/tokens.js';
 
@@ -28,12 +29,13 @@ class AppGateway implements OnGatewayConnection<Socket> {
   }
 }
 
-const WITHIN_MS = 10_000;
 const NS = '/app';
 const jwt = { secret: TEST_SECRET };
 
-const boot = (realtime: Partial<RealtimeOptions> = {}, port = 0): Promise<TestApp> =>
-  bootApp({ providers: [AppGateway], realtime, port });
+const boot = (
+  realtime: Partial<RealtimeOptions> = {},
+  more: Pick<TestAppOptions, 'port' | 'clock'> = {},
+): Promise<TestApp> => bootApp({ providers: [AppGateway], realtime, ...more });
 
 /** Reconnection as Socket.IO's client does it by default. */
 const client = (app: TestApp, options: ClientOptions = {}): StockClient =>
@@ -41,7 +43,7 @@ const client = (app: TestApp, options: ClientOptions = {}): StockClient =>
 
 /** The client is connected and served. */
 async function isServed(ada: StockClient): Promise<void> {
-  await ada.inbox.next('connect', WITHIN_MS);
+  await ada.inbox.next('connect');
   expect(await ada.ask('ping')).toBe('pong');
 }
 
@@ -53,13 +55,15 @@ beforeEach(() => {
 describe('when a connection ends in a way that may be retried', () => {
   it('comes back after TOKEN_EXPIRED, with the token that its `auth` callback gives', async () => {
     const auth: AuthOptions = { jwt, refreshLeadMs: 0, expiryGraceMs: 0 };
-    await using app = await boot({ auth });
-    const lives = [2, 600];
+    const clock = new ManualClock(Date.now());
+    await using app = await boot({ auth }, { clock });
+    const lives = [600, 3_600];
     await using ada = client(app, {
-      auth: (give) => give({ token: mintToken('ada', { expiresInSec: lives.shift() ?? 600 }) }),
+      auth: (give) => give({ token: mintToken('ada', { expiresInSec: lives.shift() ?? 3_600 }) }),
     });
     await isServed(ada);
-    const { args } = await ada.inbox.next('realtime:bye', WITHIN_MS);
+    clock.advance(1_800_000);
+    const { args } = await ada.inbox.next('realtime:bye');
     expect(args[0]).toMatchObject({ code: 'TOKEN_EXPIRED', retryable: true });
     expect((await ada.inbox.next('disconnect')).args).toEqual(['transport close']);
     await isServed(ada);
@@ -104,7 +108,7 @@ describe('when a connection ends in a way that may be retried', () => {
     const error = (await ada.inbox.next('connect_error')).args[0] as { description?: { message?: string } };
     expect(error.description?.message).toContain('503');
     await old[Symbol.asyncDispose]();
-    await using next = await boot({}, Number(new URL(old.url).port));
+    await using next = await boot({}, { port: Number(new URL(old.url).port) });
     await isServed(ada);
     expect(next.url).toBe(old.url);
   });
@@ -116,7 +120,7 @@ describe('when a connection ends in a way that may be retried', () => {
     const closed = old[Symbol.asyncDispose]();
     expect(['transport close', 'transport error']).toContain((await ada.inbox.next('disconnect')).args[0]);
     await closed;
-    await using next = await boot({}, Number(new URL(old.url).port));
+    await using next = await boot({}, { port: Number(new URL(old.url).port) });
     await isServed(ada);
     expect(next.url).toBe(old.url);
   });

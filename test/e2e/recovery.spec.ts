@@ -274,7 +274,7 @@ describe('when a client that joins does not read', () => {
     await eventually(() => {
       rooms.emit('user/ada', 'block', 'x'.repeat(32_768));
       expect(gateway.waiting).toBeGreaterThan(maxSendBufferBytes * 0.6);
-    }, 20_000);
+    });
     const answer = join(ada, { room: 'chat/slow' });
     ada.socket.emit('fence');
     await eventually(() => expect(OpenGateway.fences).toBe(1));

@@ -115,8 +115,9 @@ describe.each(['memory', 'redis'] as const)('rooms over %s', (engine) => {
   it('is one room for all namespaces and nodes, and tells nothing after a leave', async () => {
     await using ada = await connect(first(), 'ada');
     await using bob = await connect(last(), 'bob', 'two');
-    await ada.ask('realtime:join', { room });
-    await bob.ask('realtime:join', { room });
+    // On bob's node: what cleo has heard that node has delivered to everybody in the room.
+    await using cleo = await connect(last(), 'cleo');
+    for (const one of [ada, bob, cleo]) await one.ask('realtime:join', { room });
     const rooms = first().app.get(RoomManager);
     await rooms.publish(room, 'news', 1);
     expect((await bob.inbox.next('news')).args).toEqual([1, { room, id: expect.any(String) }]);
@@ -124,7 +125,7 @@ describe.each(['memory', 'redis'] as const)('rooms over %s', (engine) => {
     expect((await bob.inbox.next('typing')).args).toEqual([2, { room }]);
     await bob.ask('realtime:leave', { room });
     await rooms.publish(room, 'news', 3);
-    expect((await ada.inbox.next(({ args }) => args[0] === 3)).event).toBe('news');
+    for (const one of [ada, cleo]) expect((await one.inbox.next(({ args }) => args[0] === 3)).event).toBe('news');
     await bob.ask('fence');
     expect(bob.inbox.unread.filter(({ event }) => event === 'news')).toEqual([]);
     expect(ada.inbox.all.filter(({ event }) => event === 'typing')).toEqual([]);
@@ -170,13 +171,13 @@ describe.each(['memory', 'redis'] as const)('rooms over %s', (engine) => {
   it('kicks and closes on every node, telling why', async () => {
     await using ada = await connect(first(), 'ada');
     await using bob = await connect(last(), 'bob');
-    await ada.ask('realtime:join', { room });
-    await bob.ask('realtime:join', { room });
+    await using cleo = await connect(last(), 'cleo');
+    for (const one of [ada, bob, cleo]) await one.ask('realtime:join', { room });
     const rooms = first().app.get(RoomManager);
     await rooms.kick(room, { userId: 'bob' });
     expect((await bob.inbox.next('realtime:room')).args).toEqual([{ room, status: 'kicked', code: 'FORBIDDEN' }]);
     await rooms.publish(room, 'news', 1);
-    await ada.inbox.next('news');
+    for (const one of [ada, cleo]) await one.inbox.next('news');
     await bob.ask('fence');
     expect(bob.inbox.unread.filter(({ event }) => event === 'news')).toEqual([]);
     await rooms.close(room);

@@ -21,5 +21,5 @@ describe('when the demo is started on many cores', () => {
     expect(names.size).toBe(2);
     demo.signal('SIGTERM');
     expect(await demo.exited).toBe(0);
-  }, 120_000);
+  });
 });

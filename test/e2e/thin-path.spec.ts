@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { jest } from '@jest/globals';
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import {
   CurrentPrincipal,
@@ -15,8 +14,6 @@ import { bootApp, type TestApp } from '../support/app.js';
 import { connectedClient, stockClient, type StockClient } from '../support/inbox.js';
 import { startRedis } from '../support/redis.js';
 import { mintToken } from '../support/tokens.js';
-
-jest.setTimeout(60_000);
 
 @RoomPolicy('chat/:id', { presence: true })
 class ChatRoomPolicy implements CanJoin {

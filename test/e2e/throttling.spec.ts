@@ -5,6 +5,7 @@ import { Throttle, ThrottlerModule } from '@nestjs/throttler';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { httpOnly } from 'nestjs-realtime';
 import { RealtimeThrottlerGuard, RealtimeThrottlerModule, RealtimeThrottlerStorage } from 'nestjs-realtime/throttler';
+import { ManualClock } from 'nestjs-realtime/testing';
 import { bootApp, type TestApp } from '../support/app.js';
 import { connectedClient } from '../support/inbox.js';
 import { startRedis } from '../support/redis.js';
@@ -102,6 +103,8 @@ describe('when a connection sends too much', () => {
   it('refuses known and unknown events beyond the bucket, then ends the connection', async () => {
     await using app = await bootApp({
       providers: [ThrottledGateway],
+      // The bucket stays as empty as it is.
+      clock: new ManualClock(Date.now()),
       realtime: { limits: { messagesPerSecond: 1, burst: 2, abuse: { maxRefusals: 3, windowMs: 60_000 } } },
     });
     await using client = await connectedClient(app.url, { auth: { token: mintToken('ada') } });

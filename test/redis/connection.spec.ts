@@ -1,23 +1,29 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { jest } from '@jest/globals';
 import { createClient } from 'redis';
-import { RedisConnection, type RedisOptions } from '../support/engines.js';
+import { RedisConnection, reconnectDelayMs, type RedisOptions } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
+import { LeapingClock } from '../support/leaping-clock.js';
 import { startRedis } from '../support/redis.js';
+import { TIMES } from './bus-nodes.js';
 
-const TIMES = { probeIntervalMs: 100, probeTimeoutMs: 300, commandTimeoutMs: 1_000, connectTimeoutMs: 500 };
 const quiet = { log: () => undefined, warn: () => undefined, error: () => undefined };
 
-function connect(options: RedisOptions): RedisConnection & AsyncDisposable {
-  const connection = new RedisConnection({ ...TIMES, ...options }, { logger: quiet });
+function connect(options: RedisOptions, clock?: LeapingClock): RedisConnection & AsyncDisposable {
+  const connection = new RedisConnection({ ...TIMES, ...options }, { logger: quiet, clock });
   return Object.assign(connection, { [Symbol.asyncDispose]: () => connection.close() });
 }
 
 function script(lua: string) {
   return { name: 'test', lua, sha1: createHash('sha1').update(lua).digest('hex') };
 }
+
+afterEach(() => jest.restoreAllMocks());
 
 const push = script("return redis.call('RPUSH', KEYS[1], ARGV[1])");
 
@@ -39,8 +45,9 @@ describe('when a script runs', () => {
     await connection.run(push, ['{k}'], ['a']);
     await connection.command('SCRIPT', 'FLUSH');
     await expect(connection.run(push, ['{k}'], ['b'])).resolves.toBe(2);
+    await redis.stop();
+    await eventually(() => expect(connection.isUp).toBe(false));
     await redis.restart();
-    await eventually(() => expect(connection.isUp).toBe(true));
     await expect(connection.run(push, ['{k}'], ['c'])).resolves.toBe(1);
   });
 
@@ -59,10 +66,17 @@ describe('when Redis is set up to lose keys', () => {
     const lines: string[] = [];
     const logger = { ...quiet, warn: (line: string) => void lines.push(line) };
     const connection = new RedisConnection({ url: redis.url, ...TIMES }, { logger });
+    const ups: boolean[] = [];
+    connection.onState((isUp) => ups.push(isUp));
     await connection.ready();
     await eventually(() => expect(lines).toEqual([expect.stringContaining('allkeys-lru')]));
+    const admin = await redis.client();
+    await admin.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes']);
+    await eventually(() => expect(ups).toEqual([true, false, true]));
+    // Fences: what a second look would have asked was answered before them, on the same connection.
+    for (let fences = 0; fences < 2; fences += 1) await connection.command('PING');
+    expect(lines.filter((line) => line.includes('allkeys-lru'))).toHaveLength(1);
     await connection.close();
-    expect(lines).toHaveLength(1);
   });
 });
 
@@ -71,7 +85,7 @@ describe('when Redis still loads its data', () => {
     // Slow to load: 0.3 ms for each command; it looks at its clients after each 1 024.
     const args = ['--key-load-delay', '300'];
     await using redis = await startRedis({ isPersistent: true, args });
-    await using connection = connect({ url: redis.url, commandTimeoutMs: 20_000, probeTimeoutMs: 20_000 });
+    await using connection = connect({ url: redis.url });
     await Promise.all(Array.from({ length: 8_000 }, (_, n) => connection.command('SET', `k${n}`, 'v')));
     await redis.stop();
     await eventually(() => expect(connection.isUp).toBe(false));
@@ -112,36 +126,46 @@ describe('when Redis is full', () => {
 describe('when the answer is lost', () => {
   it('rejects within the deadline and says that it may have been carried out', async () => {
     await using redis = await startRedis();
-    await using connection = connect({ url: redis.url });
+    using clock = new LeapingClock();
+    // The connection itself is given up later than the command.
+    await using connection = connect({ url: redis.url, probeTimeoutMs: 10 * TIMES.commandTimeoutMs }, clock);
     await connection.ready();
     redis.pause();
-    const calledAt = performance.now();
-    await expect(connection.command('SET', 'k', 'v')).rejects.toMatchObject({
-      code: 'UNAVAILABLE',
-      maybeWritten: true,
-    });
-    expect(performance.now() - calledAt).toBeLessThan(TIMES.commandTimeoutMs + 300);
+    const call = connection.command('SET', 'k', 'v');
+    const rejected = expect(call).rejects.toMatchObject({ code: 'UNAVAILABLE', maybeWritten: true });
+    clock.leap(TIMES.commandTimeoutMs / 2);
+    expect(connection.queued).toBe(1);
+    clock.leap(TIMES.commandTimeoutMs / 2);
+    expect(connection.queued).toBe(0);
+    await rejected;
+    expect(connection.isUp).toBe(true);
     redis.resume();
   });
 });
 
 describe('when Redis rejects every connection at once', () => {
-  it('backs off: the event loop stays free and attempts stay few', async () => {
-    await using redis = await startRedis();
-    await redis.stop();
-    await using connection = connect({ url: redis.url });
+  it('backs off: the pauses between attempts grow as computed', async () => {
+    // No jitter: each pause is as long as it may be.
+    jest.spyOn(Math, 'random').mockReturnValue(1 - Number.EPSILON);
+    const attemptedAt: number[] = [];
+    const server = createServer((socket) => {
+      attemptedAt.push(performance.now());
+      socket.resetAndDestroy();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await using connection = connect({ url: `redis://127.0.0.1:${port}` });
     await connection.ready();
-    let turns = 0;
-    let slowestMs = 0;
-    const endsAt = performance.now() + 500;
-    for (let last = performance.now(); last < endsAt; turns += 1) {
-      await new Promise((resolve) => setImmediate(resolve));
-      const now = performance.now();
-      slowestMs = Math.max(slowestMs, now - last);
-      last = now;
-    }
-    expect(turns).toBeGreaterThan(500);
-    expect(slowestMs).toBeLessThan(250);
+    await eventually(() => expect(attemptedAt.length).toBeGreaterThanOrEqual(6));
+    // Each attempt was seen before the pause behind it began: a busy machine only makes it longer.
+    const pauses = attemptedAt.slice(1, 6).map((at, index) => at - (attemptedAt[index] as number));
+    const computed = pauses.map((_, attempt) => reconnectDelayMs(attempt));
+    expect(computed).toEqual([49, 99, 199, 399, 799]);
+    // Node's timers count whole milliseconds.
+    pauses.forEach((pauseMs, attempt) => expect(pauseMs).toBeGreaterThan((computed[attempt] as number) - 2));
+    expect(connection.isUp).toBe(false);
+    server.close();
   });
 });
 

@@ -8,7 +8,7 @@ import { WebSocketGateway } from '@nestjs/websockets';
 import { RoomManager, RoomPolicy, type CanJoin } from 'nestjs-realtime';
 import { RealtimeEmitter, type RealtimeEmitterOptions } from 'nestjs-realtime/emitter';
 import { bootApp, type TestApp } from '../support/app.js';
-import { eventually } from '../support/eventually.js';
+import { GENEROUS_MS, eventually } from '../support/eventually.js';
 import { connectedClient } from '../support/inbox.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { mintToken } from '../support/tokens.js';
@@ -226,7 +226,7 @@ describe('when a script uses it', () => {
       let output = '';
       for (const stream of [child.stdout, child.stderr])
         stream.on('data', (chunk: Buffer) => (output += String(chunk)));
-      const [code] = (await once(child, 'exit', { signal: AbortSignal.timeout(20_000) })) as [number];
+      const [code] = (await once(child, 'exit', { signal: AbortSignal.timeout(GENEROUS_MS) })) as [number];
       expect({ code, output }).toEqual({
         code: 0,
         output: expect.stringMatching(/^\{"id":"job 1","epoch":".+","offset":1\}\n$/),

@@ -38,7 +38,7 @@ describe('when Redis speaks TLS', () => {
     const lines: string[] = [];
     const logger = { ...quiet, warn: (line: string) => void lines.push(line) };
     const distrusting = new RedisConnection(
-      { ...TIMES, url: `rediss://127.0.0.1:${port}`, required: true, connectTimeoutMs: 500 },
+      { ...TIMES, url: `rediss://127.0.0.1:${port}`, required: true, connectTimeoutMs: 5_000 },
       { logger },
     );
     await expect(distrusting.ready()).rejects.toThrow(/self-signed|unable to verify|altnames/i);

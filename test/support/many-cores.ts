@@ -7,8 +7,6 @@ import { testOptions } from './app.js';
 import { Inbox, type Received } from './inbox.js';
 
 const APP = join(import.meta.dirname, '../../dist/test-apps/many-cores.js');
-/** Three processes that start Nest on a busy machine. */
-const SPEAKS_WITHIN_MS = 60_000;
 
 const running = new Set<ChildProcess>();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
@@ -59,8 +57,14 @@ export class ManyCores implements AsyncDisposable {
       if (line) return line;
       throw new Error(`It ended without a line like ${pattern}:\n${this.output}`);
     });
-    const { event } = await Promise.race([this.lines.next(fits, SPEAKS_WITHIN_MS), gone]);
+    const { event } = await Promise.race([this.nextLine(pattern, fits), gone]);
     return pattern.exec(event)?.slice(1) ?? [];
+  }
+
+  private nextLine(pattern: RegExp, fits: (received: Received) => boolean): Promise<Received> {
+    return this.lines.next(fits).catch(() => {
+      throw new Error(`No line like ${pattern} came:\n${this.output}`);
+    });
   }
 
   /** Process ids of the workers, when `count` more of them serve. */

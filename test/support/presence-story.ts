@@ -1,4 +1,5 @@
 import type { JoinReply, PresenceDiff, PresenceUser } from 'nestjs-realtime-protocol';
+import { GENEROUS_MS } from './eventually.js';
 import type { StockClient } from './inbox.js';
 
 /** One client's knowledge of who is in a room: the join's reply and every diff since, as an app would keep it. */
@@ -18,7 +19,7 @@ export class PresenceStory {
   static join(client: StockClient, room: string): Promise<PresenceStory> {
     const story = new PresenceStory(client, room);
     return new Promise((resolve, reject) => {
-      client.socket.timeout(10_000).emit('realtime:join', { room }, (failure: Error | null, reply: unknown) => {
+      client.socket.timeout(GENEROUS_MS).emit('realtime:join', { room }, (failure: Error | null, reply: unknown) => {
         if (failure) return reject(failure);
         const refusal = (reply as { error?: { code: string } }).error;
         if (refusal) return reject(new Error(`${room} refused: ${refusal.code}`));

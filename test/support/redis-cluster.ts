@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventually } from './eventually.js';
-import { startRedis, type TestRedis, type TestRedisClient } from './redis.js';
+import { GENEROUS_MS, eventually } from './eventually.js';
+import { askRedis, startRedis, type TestRedis, type TestRedisClient } from './redis.js';
 
 /**
  * A Redis Cluster of real processes: every slot on one of the masters, replicas of each if asked for. For what only
@@ -34,7 +34,7 @@ export interface RedisClusterSettings {
   readonly masters?: number;
   /** Of each master. */
   readonly replicas?: 0 | 1;
-  /** How long a server may be silent before the others call it dead. */
+  /** How long a server may be silent before the others call it dead. Default: longer than any machine stands still. */
   readonly nodeTimeoutMs?: number;
   readonly args?: readonly string[];
 }
@@ -104,7 +104,7 @@ class ProcessRedisCluster implements TestRedisCluster {
 
   async ownerOf(key: string): Promise<TestRedis> {
     const slot = await this.slotOf(key);
-    for (const server of await this.#running()) {
+    for (const server of this.#running()) {
       const line = String(await this.#ask(server, 'CLUSTER', 'NODES'))
         .split('\n')
         .find((text) => text.includes('myself'));
@@ -115,7 +115,7 @@ class ProcessRedisCluster implements TestRedisCluster {
   }
 
   async slotOf(key: string): Promise<number> {
-    const [any] = (await this.#running()) as [TestRedis];
+    const [any] = this.#running() as [TestRedis];
     return Number(await this.#ask(any, 'CLUSTER', 'KEYSLOT', key));
   }
 
@@ -127,7 +127,7 @@ class ProcessRedisCluster implements TestRedisCluster {
   async moveKeys(slot: number, from: TestRedis, to: TestRedis, batch = 10): Promise<number> {
     const keys = (await this.#ask(from, 'CLUSTER', 'GETKEYSINSLOT', String(slot), String(batch))) as string[];
     if (keys.length > 0) {
-      const target = ['127.0.0.1', String(to.port), '', '0', '5000', 'REPLACE', 'KEYS'];
+      const target = ['127.0.0.1', String(to.port), '', '0', String(GENEROUS_MS), 'REPLACE', 'KEYS'];
       await this.#ask(from, 'MIGRATE', ...target, ...keys);
     }
     return keys.length;
@@ -136,7 +136,7 @@ class ProcessRedisCluster implements TestRedisCluster {
   async endMigration(slot: number, to: TestRedis): Promise<void> {
     const id = await this.#idOf(to);
     // The new owner first: asked the other way round, both would send clients to each other.
-    const others = (await this.#running()).filter((server) => server !== to && this.masters.includes(server));
+    const others = this.#running().filter((server) => server !== to && this.masters.includes(server));
     for (const server of [to, ...others]) await this.#ask(server, 'CLUSTER', 'SETSLOT', String(slot), 'NODE', id);
   }
 
@@ -149,7 +149,7 @@ class ProcessRedisCluster implements TestRedisCluster {
   async settled(): Promise<void> {
     await eventually(async () => {
       const views = new Set<string>();
-      for (const server of await this.#running()) {
+      for (const server of this.#running()) {
         const info = String(await this.#ask(server, 'CLUSTER', 'INFO'));
         if (!info.includes('cluster_state:ok')) throw new Error(`${server.port}: ${info}`);
         const nodes = String(await this.#ask(server, 'CLUSTER', 'NODES'));
@@ -162,7 +162,7 @@ class ProcessRedisCluster implements TestRedisCluster {
         views.add(JSON.stringify(slots.map(([from, to, [, port]]) => [from, to, port]).sort((a, b) => a[0]! - b[0]!)));
       }
       if (views.size !== 1) throw new Error(`servers see different owners: ${[...views].join(' | ')}`);
-    }, 30_000);
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -171,7 +171,7 @@ class ProcessRedisCluster implements TestRedisCluster {
   }
 
   async #start(): Promise<TestRedis> {
-    const { nodeTimeoutMs = 1_500, args = [] } = this.settings;
+    const { nodeTimeoutMs = GENEROUS_MS, args = [] } = this.settings;
     const name = (this.#started += 1);
     const cluster = ['--cluster-enabled', 'yes', '--cluster-config-file', join(this.dir, `nodes-${name}.conf`)];
     // Replicas of a small cluster may take over at once, whatever they missed while their master died.
@@ -191,26 +191,19 @@ class ProcessRedisCluster implements TestRedisCluster {
   async #untilCopying(replica: TestRedis): Promise<void> {
     await eventually(async () => {
       const info = String(await this.#ask(replica, 'INFO', 'replication'));
-      if (!info.includes('master_link_status:up')) throw new Error(`${replica.port} does not copy its master`);
-    }, 20_000);
+      if (!info.includes('master_link_status:up')) throw new Error(`${replica.port} does not copy its master: ${info}`);
+    });
   }
 
-  async #running(): Promise<TestRedis[]> {
-    const answers = await Promise.allSettled(this.#all.map((server) => this.#ask(server, 'PING')));
-    return this.#all.filter((_, index) => answers[index]?.status === 'fulfilled');
+  #running(): TestRedis[] {
+    return this.#all.filter(({ canAnswer }) => canAnswer);
   }
 
-  /** Rejects soon if the server is killed or paused. */
   async #ask(server: TestRedis, ...args: string[]): Promise<unknown> {
+    if (!server.canAnswer) throw new Error(`${server.port} was killed or paused: it cannot answer ${args.join(' ')}`);
     const client = this.#clients.get(server) ?? (await server.client());
     this.#clients.set(server, client);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`${server.port} does not answer ${args.join(' ')}`)), 2_000);
-    });
-    return Promise.race([client.isReady ? client.sendCommand(args) : Promise.reject(new Error('down')), late]).finally(
-      () => clearTimeout(timer),
-    );
+    return askRedis({ port: server.port, client }, args);
   }
 }
 

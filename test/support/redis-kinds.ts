@@ -10,12 +10,22 @@ export interface RedisPlace extends AsyncDisposable {
   readonly servers: readonly TestRedisClient[];
 }
 
+/**
+ * Deadlines that no stop of this process or of a server meets. For suites whose subject is what Redis answers, not how
+ * long it may take: with the defaults a pause of five seconds is an outage.
+ */
+export const PATIENT = {
+  connectTimeoutMs: 120_000,
+  commandTimeoutMs: 120_000,
+  probeTimeoutMs: 120_000,
+} as const satisfies Partial<RedisOptions>;
+
 /** One server, and three masters: on one server a script may touch keys that a cluster keeps apart. */
 export const REDIS_KINDS: Record<string, () => Promise<RedisPlace>> = {
   redis: async () => {
     const redis = await sharedRedis();
     return {
-      options: { url: redis.url, keyPrefix: redis.prefix + newPrefix() },
+      options: { ...PATIENT, url: redis.url, keyPrefix: redis.prefix + newPrefix() },
       servers: [await redis.client()],
       [Symbol.asyncDispose]: () => redis[Symbol.asyncDispose](),
     };
@@ -23,7 +33,7 @@ export const REDIS_KINDS: Record<string, () => Promise<RedisPlace>> = {
   'redis cluster': async () => {
     const cluster = await sharedCluster();
     return {
-      options: { cluster: { nodes: cluster.nodes }, keyPrefix: newPrefix() },
+      options: { ...PATIENT, cluster: { nodes: cluster.nodes }, keyPrefix: newPrefix() },
       servers: await Promise.all(cluster.masters.map((master) => master.client())),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
@@ -39,7 +49,7 @@ const newPrefix = (): string => `t${randomBytes(6).toString('hex')}:`;
 let started: Promise<TestRedisCluster> | undefined;
 
 function sharedCluster(): Promise<TestRedisCluster> {
-  started ??= startRedisCluster({ masters: 3 });
+  started ??= startRedisCluster({ masters: 3, nodeTimeoutMs: 120_000 });
   return started;
 }
 

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
+import { GENEROUS_MS } from './eventually.js';
 
 /**
  * One process of redis-server under a test's control: SIGKILL, SIGSTOP, a new start with the same arguments. Ports are
@@ -8,6 +9,7 @@ import net from 'node:net';
  */
 export class RedisProcess implements AsyncDisposable {
   #child: ChildProcess | undefined;
+  #isPaused = false;
 
   constructor(
     readonly port: number,
@@ -18,6 +20,11 @@ export class RedisProcess implements AsyncDisposable {
     return this.#child !== undefined;
   }
 
+  /** Whether the test lets it: it was neither killed nor paused. However late it is, an answer comes. */
+  get canAnswer(): boolean {
+    return this.isRunning && !this.#isPaused;
+  }
+
   async start(): Promise<void> {
     this.#child ??= await launch(this.port, this.args);
   }
@@ -26,6 +33,7 @@ export class RedisProcess implements AsyncDisposable {
   async kill(): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
+    this.#isPaused = false;
     if (child === undefined) return;
     const exited = once(child, 'exit');
     child.kill('SIGKILL');
@@ -34,11 +42,13 @@ export class RedisProcess implements AsyncDisposable {
 
   /** SIGSTOP: connections stay open and say nothing. */
   pause(): void {
+    this.#isPaused = true;
     this.#child?.kill('SIGSTOP');
   }
 
   /** SIGCONT. */
   resume(): void {
+    this.#isPaused = false;
     this.#child?.kill('SIGCONT');
   }
 
@@ -48,8 +58,6 @@ export class RedisProcess implements AsyncDisposable {
 }
 
 export class PortTakenError extends Error {}
-
-const READY_WITHIN_MS = 10_000;
 
 const running = new Set<ChildProcess>();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
@@ -72,16 +80,20 @@ async function launch(port: number, args: readonly string[]): Promise<ChildProce
     });
   });
   failed.catch(() => undefined);
-  await Promise.race([failed, answersPing(port)]);
+  await Promise.race([failed, answersPing(port, () => output)]);
   child.removeAllListeners('error');
   child.on('error', () => undefined);
   return child;
 }
 
-async function answersPing(port: number): Promise<void> {
-  const endsAt = performance.now() + READY_WITHIN_MS;
+async function answersPing(port: number, output: () => string): Promise<void> {
+  const endsAt = performance.now() + GENEROUS_MS;
   while (!(await ping(port))) {
-    if (performance.now() > endsAt) throw new Error(`redis-server on port ${port} does not answer`);
+    if (performance.now() > endsAt) {
+      throw new Error(
+        `redis-server on port ${port} did not answer PING within ${GENEROUS_MS} ms; it said:\n${output()}`,
+      );
+    }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
@@ -90,7 +102,7 @@ async function answersPing(port: number): Promise<void> {
 function ping(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
-    socket.setTimeout(1_000, () => socket.destroy());
+    socket.setTimeout(GENEROUS_MS, () => socket.destroy());
     socket.once('data', (reply) => {
       resolve(/^(\+PONG|-NOAUTH)/.test(reply.toString()));
       socket.destroy();

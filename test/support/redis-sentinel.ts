@@ -1,10 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createClient } from 'redis';
-import { eventually } from './eventually.js';
+import { GENEROUS_MS, eventually } from './eventually.js';
 import { PortTakenError, RedisProcess, freePort } from './redis-process.js';
-import { startRedis, type TestRedis, type TestRedisClient } from './redis.js';
+import { askRedis, createTestClient, startRedis, type TestRedis, type TestRedisClient } from './redis.js';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 
 /** A master, its replicas and the sentinels that watch them: real processes, with everything a failover needs to go wrong. */
@@ -29,7 +28,7 @@ export interface TestSentinels extends AsyncDisposable {
 export interface SentinelSettings {
   readonly replicas?: number;
   readonly sentinels?: number;
-  /** How long a server may be silent before a sentinel calls it dead. */
+  /** How long a server may be silent before a sentinel calls it dead. Default: longer than any machine stands still. */
   readonly downAfterMs?: number;
   /** Replicas copy the first master through a proxy. */
   readonly proxied?: boolean;
@@ -87,7 +86,7 @@ class ProcessSentinels implements TestSentinels {
           throw new Error(`sentinel ${port} knows ${JSON.stringify(known)}`);
         }
       }
-    }, 30_000);
+    });
   }
 
   async master(): Promise<TestRedis> {
@@ -106,7 +105,7 @@ class ProcessSentinels implements TestSentinels {
       const [role] = (await this.#ask(server.port, 'ROLE')) as [string];
       if (role !== 'master') throw new Error(`${server.port} is a ${role}`);
       return server;
-    }, 30_000);
+    });
   }
 
   async synced(): Promise<void> {
@@ -114,20 +113,27 @@ class ProcessSentinels implements TestSentinels {
     const current = this.sentinels.length === 0 ? master : await this.master();
     const field = (info: unknown, name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(String(info))?.[1];
     const goal = Number(field(await this.#ask(current.port, 'INFO', 'replication'), 'master_repl_offset'));
-    for (const replica of this.servers.filter((server) => server !== current)) {
+    for (const replica of this.servers.filter((server) => server !== current && server.canAnswer)) {
       await eventually(async () => {
         const info = await this.#ask(replica.port, 'INFO', 'replication');
         const isLinked = field(info, 'master_link_status') === 'up';
         if (!isLinked || Number(field(info, 'slave_repl_offset')) < goal)
-          throw new Error(`${replica.port}: ${String(info)}`);
-      }, 20_000);
+          throw new Error(`${replica.port} has not all of ${goal}: ${String(info)}`);
+      });
     }
   }
 
   async failover(): Promise<void> {
     const old = await this.master();
     await this.synced();
-    await eventually(() => this.#ask(this.sentinels[0]?.port ?? 0, 'SENTINEL', 'FAILOVER', NAME), 10_000);
+    await eventually(async () => {
+      if ((await this.master()) !== old) return;
+      // Asked again while one is in progress it refuses; one that took too long was given up, and nobody starts another.
+      await this.#ask(this.sentinels[0]?.port ?? 0, 'SENTINEL', 'FAILOVER', NAME).catch((error: Error) => {
+        throw new Error(`nobody was promoted: ${error.message}`);
+      });
+      throw new Error('nobody was promoted yet');
+    });
     await this.promoted(old);
   }
 
@@ -140,7 +146,7 @@ class ProcessSentinels implements TestSentinels {
   }
 
   async #startSentinel(index: number, masterPort: number): Promise<RedisProcess> {
-    const { sentinels = 3, downAfterMs = 1_000 } = this.settings;
+    const { sentinels = 3, downAfterMs = GENEROUS_MS } = this.settings;
     const quorum = Math.floor(sentinels / 2) + 1;
     for (let attempt = 1; ; attempt += 1) {
       const port = await freePort();
@@ -180,25 +186,19 @@ class ProcessSentinels implements TestSentinels {
     return { sentinels: (sentinels as unknown[]).length, replicas: (replicas as unknown[]).length };
   }
 
-  /** Rejects soon if the server is killed or paused. */
   async #ask(port: number, ...args: string[]): Promise<unknown> {
+    const sentinel = this.sentinels.find((each) => each.port === port);
+    const asked = sentinel ?? this.servers.find((each) => each.port === port);
+    // A sentinel that still forms is in no list yet.
+    if (asked?.canAnswer === false) throw new Error(`${port} was killed or paused: it cannot answer ${args.join(' ')}`);
     let client = this.#clients.get(port);
-    const isSentinel = this.sentinels.some((sentinel) => sentinel.port === port);
     if (client === undefined) {
-      client = createClient({
-        url: `redis://127.0.0.1:${port}`,
-        socket: { reconnectStrategy: () => 50 },
-        ...(isSentinel && this.settings.password !== undefined ? { password: this.settings.password } : {}),
-      });
+      const url = `redis://127.0.0.1:${port}`;
+      client = createTestClient(url, sentinel === undefined ? undefined : this.settings.password);
       client.on('error', () => undefined);
       this.#clients.set(port, client);
       await client.connect();
     }
-    if (!client.isReady) throw new Error(`${port} is down`);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`${port} does not answer ${args.join(' ')}`)), 1_000);
-    });
-    return Promise.race([client.sendCommand(args), late]).finally(() => clearTimeout(timer));
+    return askRedis({ port, client }, args);
   }
 }

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
+import { GENEROUS_MS } from './eventually.js';
 import { PortTakenError, RedisProcess, freePort } from './redis-process.js';
 
 /**
@@ -20,14 +21,22 @@ export interface RedisServerOptions {
   belowPort?: number;
 }
 
-// A test that kills the server must not wait for its client.
-const createTestClient = (url: string) => createClient({ url, socket: { reconnectStrategy: () => 50 } });
+/** A test that kills the server must not wait for its client; a command that finds no connection waits for the next one. */
+export const createTestClient = (url: string, password?: string) =>
+  createClient({
+    url,
+    socket: { reconnectStrategy: () => 50, connectTimeout: GENEROUS_MS },
+    commandOptions: { timeout: GENEROUS_MS },
+    ...(password === undefined ? {} : { password }),
+  });
 
 export type TestRedisClient = ReturnType<typeof createTestClient>;
 
 export interface TestRedis extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
+  /** Neither killed nor paused by the test. */
+  readonly canAnswer: boolean;
   /** SIGKILL: every connection breaks, nothing is saved. */
   stop(): Promise<void>;
   /** Starts again on the same port: empty, or with the data of a persistent one. */
@@ -139,6 +148,10 @@ class PrivateRedis implements TestRedis {
     this.#clients = new ClientPool(this.url);
   }
 
+  get canAnswer(): boolean {
+    return this.server.canAnswer;
+  }
+
   stop(): Promise<void> {
     return this.server.kill();
   }
@@ -165,4 +178,20 @@ class PrivateRedis implements TestRedis {
     await this.stop();
     await removeFiles(this.files);
   }
+}
+
+export interface Asked {
+  /** For the message when no answer comes. */
+  readonly port: number;
+  readonly client: TestRedisClient;
+}
+
+/** Ends a hang only, and says whose answer is missing. For a server that the test has killed or paused nobody should wait. */
+export async function askRedis({ port, client }: Asked, args: readonly string[]): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const says = (): void => reject(new Error(`${port} did not answer ${args.join(' ')} within ${GENEROUS_MS} ms`));
+    timer = setTimeout(says, GENEROUS_MS);
+  });
+  return Promise.race([client.sendCommand([...args]), late]).finally(() => clearTimeout(timer));
 }

@@ -1,32 +1,25 @@
 /**
- * Long waits and the timers that they wait for are scaled down together; `REALTIME_FULL=1` (`npm run test:full`) runs them
- * at full length.
+ * `REALTIME_FULL=1` (`npm run test:full`): the chaos tests run with the product's own timers, and what it promises in
+ * seconds is judged. Otherwise timers are shorter and every outcome is waited for, however late the machine is.
  */
-export const SCALE = process.env['REALTIME_FULL'] === '1' ? 1 : 0.2;
+export const IS_FULL = process.env['REALTIME_FULL'] === '1';
 
-/** A timer or a wait of the product's `ms`. */
-export function scaled(ms: number): number {
-  return Math.round(ms * SCALE);
-}
+/** For `jest.setTimeout`, at full length: leases, outages and second sweeps add up. */
+export const FULL_TIMEOUT_MS = 300_000;
 
-/**
- * A promised upper bound of `ms`: exact at full length. Scaled down it keeps what does not scale: a process that must be
- * given time by the system, and the reconnect backoff of up to 2 s.
- */
-export function within(ms: number): number {
-  return SCALE === 1 ? ms : scaled(ms) + 4_000;
-}
-
-/** A window in which a test collects samples, or in which something has to be true all the time. Never a wait for an event. */
+/** A window in which something has to be true all the time. Never a wait for an event. */
 export function observationWindow(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** For `jest.setTimeout`. */
-export const TEST_TIMEOUT_MS = SCALE === 1 ? 300_000 : 120_000;
-
-/** At full length a promised bound is printed beside what it took, because that is what the run is for. */
-export function measured(what: string, sinceMs: number, boundMs: number): void {
-  const tookMs = Math.round(performance.now() - sinceMs);
-  if (SCALE === 1) process.stderr.write(`    ${what}: ${tookMs} ms (promised: ${boundMs} ms)\n`);
+/**
+ * At full length: prints what something took and throws if that is more than was promised. The time is taken from what the
+ * product or its process reports, as far as it does.
+ * @param boundMs `promised(…)`
+ */
+export function judgeBound(what: string, tookMs: number, boundMs: number): void {
+  if (!IS_FULL) return;
+  const said = `${what}: ${Math.round(tookMs)} ms (promised: ${boundMs} ms)`;
+  process.stderr.write(`    ${said}\n`);
+  if (tookMs > boundMs) throw new Error(said);
 }

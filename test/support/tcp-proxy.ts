@@ -99,10 +99,13 @@ interface LinkWeather {
 
 /** The command as RESP sends it: a bulk string of its own. */
 const SUBSCRIBE = /\r\n[ps]?subscribe\r\n/i;
+const LONGEST = '\r\npsubscribe\r\n'.length;
 
 class Link {
   hasLost = false;
   private isSubscriber = false;
+  /** The end of what came before: a command may arrive in two pieces. */
+  private tail = '';
 
   constructor(
     private readonly inbound: net.Socket,
@@ -111,7 +114,7 @@ class Link {
   ) {
     inbound.setNoDelay(true);
     outbound.setNoDelay(true);
-    inbound.on('data', (chunk: Buffer) => (this.isSubscriber ||= SUBSCRIBE.test(chunk.toString('latin1'))));
+    inbound.on('data', (chunk: Buffer) => this.#look(chunk));
     this.#carry(inbound, outbound);
     this.#carry(outbound, inbound);
   }
@@ -123,6 +126,13 @@ class Link {
   reset(): void {
     this.inbound.resetAndDestroy();
     this.outbound.resetAndDestroy();
+  }
+
+  #look(chunk: Buffer): void {
+    if (this.isSubscriber) return;
+    const seen = this.tail + chunk.toString('latin1');
+    this.isSubscriber = SUBSCRIBE.test(seen);
+    this.tail = seen.slice(-LONGEST);
   }
 
   #carry(from: net.Socket, to: net.Socket): void {

@@ -3,8 +3,6 @@ import { connect, type Socket } from 'node:net';
 import { eventually } from './eventually.js';
 import { clientFrame, frameLength, textOf } from './wire-frame.js';
 
-/** How long a client waits for what it was promised, in milliseconds. */
-const DEADLINE_MS = 10_000;
 const CLOSE = 8;
 
 export interface WireOptions {
@@ -72,14 +70,14 @@ export class WireClient implements Disposable {
     await eventually(() => {
       if (this.frames.findLast((frame) => matches(textOf(frame))) === undefined)
         throw new Error(`not among ${JSON.stringify(this.frames.slice(-20).map(textOf))}`);
-    }, DEADLINE_MS);
+    });
   }
 
   /** Resolves when the server has ended the connection. */
   async ended(): Promise<void> {
     await eventually(() => {
       if (!this.hasEnded) throw new Error(`still open after ${JSON.stringify(this.texts.slice(-20))}`);
-    }, DEADLINE_MS);
+    });
   }
 
   [Symbol.dispose](): void {

@@ -1,8 +1,4 @@
-import { jest } from '@jest/globals';
 import { createProgram, problemsOf } from '../docs/source.js';
-
-// The compiler reads the client and its packages first: some seconds on two cores.
-jest.setTimeout(120_000);
 
 const PRELUDE = `
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';

@@ -72,7 +72,7 @@ export async function installAdapter(
       },
       ...{ admission: createAdmission(runtime, logger), sockets: runtime.sockets, server: serverOptions(runtime) },
       hold: () => runtime.cluster.catchingUp,
-      decideSend: (buffer, message) => decideSend(buffer, message, sendLimit),
+      decideSend: (buffer, bytes) => decideSend(buffer, bytes, sendLimit),
       handlerTimeoutMs: runtime.context.options.handlerTimeoutMs,
       maxRecordBytes: runtime.context.options.requests.maxRecordBytes,
       httpServer: () => host.httpAdapter?.getHttpServer() as HttpServer | undefined,

@@ -4,6 +4,7 @@ import {
   type HeardPublication,
   type History,
   type NodeKill,
+  type NodeLoss,
   type SentRequest,
 } from './history.js';
 
@@ -24,7 +25,10 @@ const GOOD: History = {
   runs: [ran(1), ran(2), ran(2, 2), ran(3)],
   heard: [heard(1), heard(2), heard(3)],
   kills: [kill],
+  lapses: [],
 };
+/** While request 3 was in flight. */
+const lapse: NodeLoss = { node: 'node-1', from: 31, until: 34 };
 const without = (n: number): SentRequest[] => GOOD.sent.filter((one) => one.n !== n);
 
 describe('when a history is judged', () => {
@@ -43,7 +47,25 @@ describe('when a history is judged', () => {
     expect(violations({ ...GOOD, runs: [ran(1), ran(2, 2), ran(3)] })).toEqual([]);
   });
 
+  it('lets a request run again whose node lost its lease and lives, in whatever order', () => {
+    for (const again of [[ran(3, 2)], [ran(3), ran(3, 2)], [ran(3, 2), ran(3)]]) {
+      const runs = [ran(1), ran(2), ran(2, 2), ...again];
+      expect(violations({ ...GOOD, runs, lapses: [lapse] })).toEqual([]);
+    }
+    expect(violations({ ...GOOD, runs: [ran(1), ran(3), ran(2), ran(2, 2), ran(3, 2)], lapses: [lapse] })).toEqual([]);
+  });
+
   it.each<[string, Partial<History>, string[]]>([
+    [
+      'a second run of what had ended before its node lost its lease',
+      { runs: [ran(1), ran(1, 2), ran(2), ran(3)], lapses: [lapse] },
+      ['a 1 ran as [1,2], allowed: [1]'],
+    ],
+    [
+      'the same attempt twice, though its node lost its lease',
+      { runs: [...GOOD.runs, ran(3)], lapses: [lapse] },
+      ['a 3 ran as [1,1], allowed: [1] [2] [1,2]'],
+    ],
     ['a request without an end', { sent: [...without(3), sent(3, [])] }, ['a 3 was settled 0 times']],
     ['a request that nobody knows of any more', { asked: [...GOOD.asked, 'a 4'] }, ['a 4 was settled 0 times']],
     ['two ends', { sent: [...without(3), sent(3, [answered(3), answered(3)])] }, ['a 3 was settled 2 times']],

@@ -30,12 +30,15 @@ export interface HeardPublication {
   readonly n: number;
 }
 
-export interface NodeKill {
-  readonly point: string;
+/** A node died, or lost its lease and lives, between these two moments. */
+export interface NodeLoss {
   readonly node: string;
-  /** The node died between these. */
   readonly from: number;
   readonly until: number;
+}
+
+export interface NodeKill extends NodeLoss {
+  readonly point: string;
 }
 
 export interface History {
@@ -47,6 +50,8 @@ export interface History {
   /** In the order of the room. */
   readonly heard: readonly HeardPublication[];
   readonly kills: readonly NodeKill[];
+  /** Of nodes that live: each had another incarnation at the end. */
+  readonly lapses: readonly NodeLoss[];
 }
 
 /** Every promise that the history breaks, in words. */
@@ -69,14 +74,20 @@ export function settledOnce({ asked, sent }: History): string[] {
   return wrong;
 }
 
-/** Each runs once; one that was in flight to a node at its death may run once more, as attempt 2. */
-export function ranAsAllowed({ sent, runs, kills }: History): string[] {
+/**
+ * Each runs once; one that was in flight to a node at its death may run once more, as attempt 2. One that was in flight to a
+ * node that lost its lease, too, and the node that lives may be the later one.
+ */
+export function ranAsAllowed({ sent, runs, kills, lapses }: History): string[] {
   const attempts = groupBy(runs, ({ id }) => id);
   const known = new Set(sent.map(({ id }) => id));
   const wrong = runs.filter(({ id }) => !known.has(id)).map(({ id }) => `${id} ran, and nobody sent it`);
   for (const request of sent) {
     const ran = (attempts.get(request.id) ?? []).map(({ attempt }) => attempt).join();
-    const allowed = kills.some((kill) => wasInFlight(request, kill)) ? ['1', '2', '1,2'] : ['1'];
+    const lost = [...kills, ...lapses].filter((loss) => wasInFlight(request, loss)).length;
+    const hasLapsed = lapses.some((lapse) => wasInFlight(request, lapse));
+    if (hasLapsed && isOnceEach(attempts.get(request.id) ?? [], 1 + lost)) continue;
+    const allowed = lost > 0 ? ['1', '2', '1,2'] : ['1'];
     // Refused with a code: it may not have happened.
     if (request.ends.every(({ code }) => code !== undefined)) allowed.push('');
     if (!allowed.includes(ran))
@@ -97,8 +108,13 @@ export function publishedOnce({ sent, heard }: History): string[] {
 }
 
 /** In each lane, runs do not go back, and publications only go on. */
-export function inOrder({ runs, heard }: History): string[] {
-  const ran = [...groupBy(runs, ({ lane }) => lane)].flatMap(([lane, list]) =>
+export function inOrder({ sent, runs, heard, lapses }: History): string[] {
+  // A node that lost its lease may run late what another one has run.
+  const late = new Set(
+    sent.filter((request) => lapses.some((lapse) => wasInFlight(request, lapse))).map(({ id }) => id),
+  );
+  const judged = runs.filter(({ id }) => !late.has(id));
+  const ran = [...groupBy(judged, ({ lane }) => lane)].flatMap(([lane, list]) =>
     pairs(list.map(({ n }) => n))
       .filter(([before, after]) => after < before)
       .map(([before, after]) => `${lane} ran ${after} after ${before}`),
@@ -111,7 +127,13 @@ export function inOrder({ runs, heard }: History): string[] {
   return [...ran, ...published];
 }
 
-function wasInFlight({ tries, ends }: SentRequest, { node, from, until }: NodeKill): boolean {
+/** No attempt twice, and none above `most`. */
+function isOnceEach(runs: readonly HandlerRun[], most: number): boolean {
+  const attempts = runs.map(({ attempt }) => attempt);
+  return attempts.length > 0 && new Set(attempts).size === attempts.length && Math.max(...attempts) <= most;
+}
+
+function wasInFlight({ tries, ends }: SentRequest, { node, from, until }: NodeLoss): boolean {
   const wasSentToIt = tries.some((one) => one.node === node && one.at <= until);
   return wasSentToIt && ends.every(({ at }) => at >= from);
 }

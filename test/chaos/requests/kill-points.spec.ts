@@ -1,23 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import { jest } from '@jest/globals';
 import { KILL_POINTS, type ApplyAnswer, type ApplyRequest, type KillPoint } from '../../apps/requests.gateway.js';
 import { bootCluster, type Cluster, type ClusterNode } from '../../support/cluster.js';
 import { eventually } from '../../support/eventually.js';
 import { connectedClient } from '../../support/inbox.js';
 import { startRedis, type TestRedis, type TestRedisClient } from '../../support/redis.js';
+import { IS_FULL } from '../../support/scale.js';
 import { mintToken } from '../../support/tokens.js';
 import { seeded, shuffled } from './random.js';
 import { Requester, type SentRequest } from './requester.js';
 
 const SEEDS = process.env['REALTIME_SEED']
   ? [Number(process.env['REALTIME_SEED'])]
-  : Array.from({ length: process.env['REALTIME_FULL'] === '1' ? 20 : 2 }, (_, index) => index + 1);
+  : Array.from({ length: IS_FULL ? 20 : 2 }, (_, index) => index + 1);
 const USERS = 8;
 const REQUESTS = 5;
 /** A killed node is known as dead within these: short, because each kill waits for it. */
 const LEASE = { leaseMs: 3_000, renewMs: 1_000, watchMs: 300 };
-
-jest.setTimeout(120_000);
 
 describe('when nodes are killed while requests run', () => {
   let redis: TestRedis;

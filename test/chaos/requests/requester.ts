@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { ClusterNode } from '../../support/cluster.js';
+import { GENEROUS_MS } from '../../support/eventually.js';
 import { connectedClient, type StockClient } from '../../support/inbox.js';
 import { lasting } from '../../support/lasting.js';
 import { mintToken } from '../../support/tokens.js';
@@ -14,7 +15,6 @@ export interface SentRequest {
 /** Reports what happened to one try: an answer, or that none will come. */
 type Outcome = { readonly answer: unknown } | 'lost';
 
-const MAX_TRIES = 100;
 /** Milliseconds between a refusal and the next try: the client's own, far shorter than a real one's. */
 const BACKOFF_MS = 100;
 
@@ -31,13 +31,15 @@ export class Requester implements AsyncDisposable {
   async request(event: string, data: unknown): Promise<SentRequest> {
     const id = randomBytes(16).toString('base64url');
     let wasInterrupted = false;
-    for (let attempt = 1; attempt <= MAX_TRIES; attempt += 1) {
-      const outcome = await this.attempt(event, data, { $rt: { id, attempt } });
+    let outcome: Outcome | undefined;
+    const endsAt = performance.now() + GENEROUS_MS;
+    for (let attempt = 1; performance.now() < endsAt; attempt += 1) {
+      outcome = await this.attempt(event, data, { $rt: { id, attempt } });
       if (outcome === 'lost') wasInterrupted = true;
       else if (!isRetryable(outcome.answer)) return { id, answer: outcome.answer, wasInterrupted };
       else await lasting(BACKOFF_MS);
     }
-    throw new Error(`request ${id} of ${this.user} was not answered in ${MAX_TRIES} tries`);
+    throw new Error(`request ${id} of ${this.user} was not answered, last with ${JSON.stringify(outcome)}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

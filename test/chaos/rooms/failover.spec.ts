@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { jest } from '@jest/globals';
 import { bootCluster, type Cluster } from '../../support/cluster.js';
-import { eventually } from '../../support/eventually.js';
+import { GENEROUS_MS, eventually } from '../../support/eventually.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
 import { Crowd } from './crowd.js';
@@ -14,10 +13,6 @@ const ROOMS = ['exact/failover-1', 'exact/failover-2'];
 const MEMBERS = ['stays-1', 'stays-2', 'at-the-fork', 'before-it', 'beyond-it'] as const;
 type Member = (typeof MEMBERS)[number];
 const MAX_RECOVERED = 300;
-/** The reconnect backoff of the nodes, and what comes after it. */
-const BACK_WITHIN_MS = 15_000;
-
-jest.setTimeout(120_000);
 
 /** Two nodes at an address behind which one server after the other is the master, and members of each room on both. */
 class Site implements AsyncDisposable {
@@ -75,12 +70,12 @@ class Site implements AsyncDisposable {
   async heard(end: number, ...members: readonly Member[]): Promise<void> {
     const wanted = members.map(() => ROOMS.map(() => end));
     const offsets = (): unknown => members.map((name) => ROOMS.map((room) => this.member(name).position(room)?.offset));
-    await eventually(() => expect(offsets()).toEqual(wanted), BACK_WITHIN_MS);
+    await eventually(() => expect(offsets()).toEqual(wanted));
   }
 
   async replicated(): Promise<void> {
     const client = await this.master.client();
-    expect(await client.wait(1, 10_000)).toBe(1);
+    expect(await client.wait(1, GENEROUS_MS)).toBe(1);
   }
 
   /** SIGKILL of the master; its replica takes its place, at the same address. */
@@ -97,7 +92,7 @@ class Site implements AsyncDisposable {
     this.link = this.use(await startTcpProxy({ port: this.master.port }));
     this.replica = this.use(await startRedis({ replicaOf: this.link.port }));
     const client = await this.replica.client();
-    await eventually(async () => expect(await client.info('replication')).toContain('master_link_status:up'), 10_000);
+    await eventually(async () => expect(await client.info('replication')).toContain('master_link_status:up'));
   }
 
   /** The room as it is now, judged. */

@@ -28,7 +28,7 @@ async function outlive(
   await cluster.add();
   await then(cluster);
   ann?.comeBack();
-  await eventually(() => crowd.all.forEach((one) => expect(eventsAfter(one)).toHaveLength(1)), 15_000);
+  await eventually(() => crowd.all.forEach((one) => expect(eventsAfter(one)).toHaveLength(1)));
   expect(crowd.all.flatMap(({ malformed }) => malformed)).toEqual([]);
   return crowd.all.map(eventsAfter);
 }

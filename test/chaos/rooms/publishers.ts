@@ -1,4 +1,5 @@
 import type { ClusterNode } from '../../support/cluster.js';
+import { eventually } from '../../support/eventually.js';
 import { between } from '../requests/random.js';
 import { failureOf, outcomeOf, type Member, type Named } from './member.js';
 import type { SentOutcome, SentPublication } from './room-history.js';
@@ -49,12 +50,12 @@ export class Publishers {
   }
 
   private async fenceIn(room: string): Promise<number> {
-    for (let attempt = 0; attempt < 20; attempt += 1) {
+    return eventually(async () => {
       const [node] = this.settings.nodes();
       const outcome = node && (await this.publishFrom(node, room));
       if (outcome?.status === 'acknowledged') return outcome.position.offset;
-    }
-    throw new Error(`nothing can be published to ${room} any more`);
+      throw new Error(`nothing can be published to ${room} any more: ${JSON.stringify(outcome)}`);
+    });
   }
 
   private publishSomewhere(): void {

@@ -7,14 +7,15 @@ import { RawClient } from '../../support/raw-client.js';
 import { lasting } from '../../support/lasting.js';
 import { startMonitor, type SeenCommand } from '../../support/redis-monitor.js';
 import { startRedis } from '../../support/redis.js';
-import { SCALE, TEST_TIMEOUT_MS, measured } from '../../support/scale.js';
+import { FULL_TIMEOUT_MS, IS_FULL } from '../../support/scale.js';
 import { mintToken } from '../../support/tokens.js';
 import { seeded } from '../requests/random.js';
 import { commandsOf, isLogRead, isPageRead, roomOf } from './commands-seen.js';
 
-jest.setTimeout(TEST_TIMEOUT_MS);
+if (IS_FULL) jest.setTimeout(FULL_TIMEOUT_MS);
 
-const [CLIENTS, BACK_WITHIN_MS] = SCALE === 1 ? [5_000, 30_000] : [500, 5_000];
+/** The clients come back in the first four fifths of the time. */
+const [CLIENTS, BACK_OVER_MS] = IS_FULL ? [5_000, 30_000] : [500, 5_000];
 const ROOMS = 10;
 const BEFORE = 5;
 const WHILE_AWAY = 20;
@@ -31,21 +32,23 @@ class Guest {
     private readonly url: string,
   ) {}
 
-  /** As any client it tries again when a busy machine does not let it in. */
+  /** As any client it tries again when a busy machine does not let it in, or not into the room yet. */
   join(position?: Position): Promise<JoinReply> {
     return eventually(async () => {
       await this.end();
       this.client = await RawClient.connected(this.url, '/chat', { token: mintToken(this.user) });
       const request = JSON.stringify(['realtime:join', { room: this.room, position }]);
-      return (await this.client.ask('/chat', request)) as JoinReply;
-    }, 20_000);
+      const reply = (await this.client.ask('/chat', request)) as JoinReply & { error?: unknown };
+      if (reply.error !== undefined) throw new Error(`${this.user} was refused: ${JSON.stringify(reply.error)}`);
+      return reply;
+    });
   }
 
   /** The offsets that came live, up to and with `end`. */
   async hears(from: number, end: number): Promise<number[]> {
     const offsets: number[] = [];
     for (let expected = from + 1; expected <= end; expected += 1) {
-      const { args } = await this.client!.inbox.next(({ args: [text] }) => String(text).includes('"offset":'), 20_000);
+      const { args } = await this.client!.inbox.next(({ args: [text] }) => String(text).includes('"offset":'));
       offsets.push(Number(/"offset":(\d+)/.exec(String(args[0]))?.[1]));
     }
     return offsets;
@@ -84,7 +87,8 @@ function countedBy(commands: readonly SeenCommand[]): [string, number][] {
 
 describe('when everybody is cut off at once and comes back', () => {
   it.each([
-    ['still host', undefined],
+    // However long the clients take.
+    ['still host', 600_000],
     ['have left', 1],
   ])('reads each log that nodes %s at most twice on each, and recovers everybody', async (_, lingerMs) => {
     await using redis = await startRedis();
@@ -97,13 +101,11 @@ describe('when everybody is cut off at once and comes back', () => {
     });
     try {
       const epochs = new Map<string, string>();
-      const joinsFrom = performance.now();
       for (let from = 0; from < CLIENTS; from += AT_ONCE) {
         const some = guests.slice(from, from + AT_ONCE);
         const replies = await Promise.all(some.map((guest) => guest.join()));
         for (const { room, position } of replies) epochs.set(room, position!.epoch);
       }
-      measured(`${CLIENTS} clients in`, joinsFrom, BACK_WITHIN_MS);
       await publish(cluster, rooms, BEFORE);
       for (const guest of guests) expect(await guest.hears(0, BEFORE)).toEqual(range(0, BEFORE));
 
@@ -114,11 +116,11 @@ describe('when everybody is cut off at once and comes back', () => {
       await publish(cluster, rooms, WHILE_AWAY);
       const replies = await Promise.all(
         guests.map(async (guest) => {
-          await lasting(random() * 0.8 * BACK_WITHIN_MS);
+          await lasting(random() * 0.8 * BACK_OVER_MS);
           return guest.join({ epoch: epochs.get(guest.room)!, offset: BEFORE });
         }),
       );
-      measured(`${CLIENTS} clients back`, cutAt, BACK_WITHIN_MS);
+      if (IS_FULL) console.info(`${CLIENTS} clients back after ${Math.round(performance.now() - cutAt)} ms`);
       const commands = commandsOf(monitor);
 
       const end = BEFORE + WHILE_AWAY;
@@ -132,11 +134,11 @@ describe('when everybody is cut off at once and comes back', () => {
         commands.filter(isPageRead),
         commands.filter((one) => isLogRead(one) && !isPageRead(one)),
       ];
-      if (SCALE === 1) console.info(`${pages.length} reads of entries, ${checks.length} of positions only`);
+      if (IS_FULL) console.info(`${pages.length} reads of entries, ${checks.length} of positions only`);
       expect(countedBy(pages).filter(([, count]) => count > 2)).toEqual([]);
       // One in 40 s, and one after a node's connection to a Redis on a busy machine was made anew.
       expect(countedBy(checks).filter(([, count]) => count > 4)).toEqual([]);
-      expect(pages.length > 0).toBe(lingerMs !== undefined);
+      expect(pages.length > 0).toBe(lingerMs === 1);
     } finally {
       await Promise.all(guests.map((guest) => guest.end()));
     }

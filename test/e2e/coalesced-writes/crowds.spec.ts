@@ -1,4 +1,5 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { GENEROUS_MS } from '../../support/eventually.js';
+import { nextTurn } from '../../support/next-turn.js';
 import { jest } from '@jest/globals';
 import { eventually } from '../../support/eventually.js';
 import { engineOf, wireApp, type Connected, type WireApp } from './wire.gateway.js';
@@ -195,7 +196,7 @@ describe('when something is in the way of one of many', () => {
     }
     const answers = new Promise<unknown[]>((resolve, reject) => {
       many.first.socket.onAnyOutgoing((event) => {
-        if (event === 'news') server.to('room').timeout(20_000).emitWithAck('asked').then(resolve, reject);
+        if (event === 'news') server.to('room').timeout(GENEROUS_MS).emitWithAck('asked').then(resolve, reject);
       });
     });
     server.to('room').emit('news');

@@ -1,12 +1,9 @@
 import { randomInt } from 'node:crypto';
-import { jest } from '@jest/globals';
 import type { RealtimeOptions } from 'nestjs-realtime';
 import { Story, type Told } from './story.js';
 import { isDeflated, plain } from '../../support/wire-frame.js';
 import { seeded } from '../../chaos/requests/random.js';
 import { wireApp, type Connected } from './wire.gateway.js';
-
-jest.setTimeout(90_000);
 
 const CLIENTS = 50;
 const TURNS = 120;

@@ -1,18 +1,11 @@
 import { once } from 'node:events';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { engineOf, wireApp, type Connected } from './wire.gateway.js';
+import { nextTurn } from '../../support/next-turn.js';
+import { engineOf, keptFor, wireApp } from './wire.gateway.js';
 
 /** More than the kernel's buffers of both ends hold, in bytes. */
 const MORE_THAN_THE_KERNEL_HOLDS = 33_554_432;
 const MAX_BYTES = 262_144;
 const TEXT = 'x'.repeat(1_000);
-
-/** What is kept in the process for a client: below Socket.IO, in turns, and in the TCP socket. */
-function keptFor({ socket, tcp }: Connected): number {
-  const { writeBuffer } = engineOf(socket);
-  const queued = (writeBuffer as { data?: string }[]).reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
-  return queued + tcp.writableLength;
-}
 
 describe('when a client does not read', () => {
   it('costs no more than the limit, and is terminated in the middle of a turn', async () => {

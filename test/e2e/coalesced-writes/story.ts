@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { nextTurn } from '../../support/next-turn.js';
 import type { Server } from 'socket.io';
 import { eventually } from '../../support/eventually.js';
 import { engineOf, type Connected, type WireApp } from './wire.gateway.js';

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { nextTurn } from '../../support/next-turn.js';
 import { RoomManager } from 'nestjs-realtime';
 import { engineOf, watchWrites, wireApp } from './wire.gateway.js';
 

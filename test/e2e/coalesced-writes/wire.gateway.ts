@@ -1,4 +1,5 @@
 import type { Socket as NetSocket } from 'node:net';
+import type { Type } from '@nestjs/common';
 import { SubscribeMessage, WebSocketGateway, WebSocketServer } from '@nestjs/websockets';
 import type { RealtimeOptions } from 'nestjs-realtime';
 import type { Server, Socket } from 'socket.io';
@@ -44,8 +45,11 @@ export interface Connected extends Disposable {
   readonly tcp: NetSocket;
 }
 
-export async function wireApp(realtime: Partial<RealtimeOptions> = {}): Promise<WireApp> {
-  const app = await bootApp({ providers: [WireGateway], realtime });
+export async function wireApp(
+  realtime: Partial<RealtimeOptions> = {},
+  providers: readonly Type[] = [],
+): Promise<WireApp> {
+  const app = await bootApp({ providers: [WireGateway, ...providers], realtime });
   const gateway = app.app.get(WireGateway);
   return {
     app,
@@ -78,6 +82,13 @@ export interface Engine {
 
 export function engineOf(socket: Socket): Engine {
   return socket.conn as unknown as Engine;
+}
+
+/** What is kept in the process for a client, in bytes: below Socket.IO, in turns, and in the TCP socket. */
+export function keptFor({ socket, tcp }: Pick<Connected, 'socket' | 'tcp'>): number {
+  const { writeBuffer } = engineOf(socket);
+  const queued = (writeBuffer as { data?: string }[]).reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
+  return queued + tcp.writableLength;
 }
 
 /** What is written to a TCP connection from now on: one entry for each system call, whoever makes it. */

@@ -12,11 +12,12 @@ async function stall(): Promise<void> {
 describe('when the event loop stalls', () => {
   it('shows the stall until a whole second without one has passed', async () => {
     const clock = new ManualClock();
+    const bornAt = performance.now();
     const lag = new EventLoopLag(clock);
     // A delay is the time between two ticks of the native timer, so the first stall may only bring the first tick.
     for (let attempt = 0; attempt < 20 && lag.currentMs < 200; attempt += 1) await stall();
     expect(lag.currentMs).toBeGreaterThan(200);
-    expect(lag.currentMs).toBeLessThan(5_000);
+    expect(lag.currentMs).toBeLessThanOrEqual(performance.now() - bornAt);
     clock.advance(1_000);
     expect(lag.currentMs).toBeGreaterThan(200);
     clock.advance(1_000);

@@ -12,8 +12,8 @@ export interface LimitsOptions {
   /** Rooms that one connection may be in. Beyond: `LIMIT_EXCEEDED`. 0: no limit. @default 128 */
   maxRooms?: number | undefined;
   /**
-   * Bytes that may wait for a client that reads slowly. Volatile messages are dropped from a quarter of it on; beyond it
-   * the transport is terminated (`SLOW_CONSUMER`). 0: no limit, and memory without bound. @default 1_048_576
+   * Bytes that may wait for a client that reads slowly; beyond it the transport is terminated (`SLOW_CONSUMER`). Volatile
+   * messages never wait: Socket.IO leaves them out. 0: no limit, and memory without bound. @default 1_048_576
    */
   maxSendBufferBytes?: number | undefined;
   /** Messages that may wait for a client, whatever their size: each costs memory of its own. 0: no limit. @default 16_384 */

@@ -2,10 +2,16 @@ import type { BusListener, BusState, ClusterBus } from '../cluster/cluster-bus.j
 import { RealtimeError } from '../core/realtime-error.js';
 import { MemoryHub, type HubMember } from './memory-hub.js';
 
+interface Subscription {
+  readonly listener: BusListener;
+  /** The hub's newest message when it began: that one and older ones belong to earlier subscriptions. */
+  readonly since: number;
+}
+
 /** The bus of one process without Redis; several on one hub act as several nodes. A listener that throws harms nobody else. */
 export class MemoryBus implements ClusterBus, HubMember {
   readonly #hub: MemoryHub;
-  readonly #listeners = new Map<string, BusListener>();
+  readonly #subscriptions = new Map<string, Subscription>();
   readonly #stateListeners = new Set<(state: BusState) => void>();
   readonly #onListenerError: (error: unknown) => void;
   #state: BusState = 'up';
@@ -38,19 +44,19 @@ export class MemoryBus implements ClusterBus, HubMember {
     this.#isClosed = true;
     this.#state = 'down';
     this.#hub.detach(this);
-    this.#listeners.clear();
+    this.#subscriptions.clear();
     this.#stateListeners.clear();
     return Promise.resolve();
   }
 
   subscribe(channel: string, listener: BusListener): Promise<void> {
     if (this.#isClosed) return Promise.reject(new RealtimeError('UNAVAILABLE'));
-    this.#listeners.set(channel, listener);
+    this.#subscriptions.set(channel, { listener, since: this.#hub.sent });
     return Promise.resolve();
   }
 
   unsubscribe(channel: string): Promise<void> {
-    this.#listeners.delete(channel);
+    this.#subscriptions.delete(channel);
     return Promise.resolve();
   }
 
@@ -68,10 +74,12 @@ export class MemoryBus implements ClusterBus, HubMember {
   }
 
   /** Called by the hub. */
-  deliver(channel: string, payload: string): void {
+  deliver(channel: string, payload: string, number: number): void {
     if (this.#state === 'down') return;
+    const subscription = this.#subscriptions.get(channel);
+    if (subscription === undefined || number <= subscription.since) return;
     try {
-      this.#listeners.get(channel)?.(payload);
+      subscription.listener(payload);
     } catch (error) {
       this.#onListenerError(error);
     }

@@ -1,6 +1,7 @@
 /** A node on the hub. */
 export interface HubMember {
-  deliver(channel: string, payload: string): void;
+  /** @param number counts all messages of the hub, from 1 */
+  deliver(channel: string, payload: string, number: number): void;
 }
 
 /**
@@ -9,8 +10,14 @@ export interface HubMember {
  */
 export class MemoryHub {
   readonly #buses = new Set<HubMember>();
-  readonly #queue: { channel: string; payload: string }[] = [];
+  readonly #queue: { channel: string; payload: string; number: number }[] = [];
   #isDraining = false;
+  #sent = 0;
+
+  /** Number of the newest message. */
+  get sent(): number {
+    return this.#sent;
+  }
 
   attach(bus: HubMember): void {
     this.#buses.add(bus);
@@ -21,7 +28,7 @@ export class MemoryHub {
   }
 
   send(channel: string, payload: string): void {
-    this.#queue.push({ channel, payload });
+    this.#queue.push({ channel, payload, number: (this.#sent += 1) });
     if (this.#isDraining) return;
     this.#isDraining = true;
     // A macrotask, as a socket would be: nobody may rely on a message coming back in the same turn.
@@ -30,8 +37,8 @@ export class MemoryHub {
 
   #drain(): void {
     this.#isDraining = false;
-    for (const { channel, payload } of this.#queue.splice(0)) {
-      for (const bus of [...this.#buses]) bus.deliver(channel, payload);
+    for (const { channel, payload, number } of this.#queue.splice(0)) {
+      for (const bus of [...this.#buses]) bus.deliver(channel, payload, number);
     }
   }
 }

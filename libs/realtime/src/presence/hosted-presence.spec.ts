@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import type { PresenceCount, PresenceDiff, PresenceState, PresenceUser } from 'nestjs-realtime-protocol';
 import { ManualClock } from '../testing/manual-clock.js';
 import { HostedPresence, type HostedPresenceOptions } from './hosted-presence.js';
@@ -124,15 +125,21 @@ describe('when changes follow', () => {
   });
 
   it('retries with a growing pause while the store is away', async () => {
+    // The longest that the jitter allows.
+    const random = jest.spyOn(Math, 'random').mockReturnValue(1);
     const { clock, hosted, opened, reads, dropped } = host();
     await opened({ version: 1, users: [] });
     const resynced = hosted.resync();
-    for (let failures = 1; failures <= 8; failures += 1) {
+    const pausesMs = [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000];
+    for (const [failures, pauseMs] of pausesMs.entries()) {
       await reads.at(-1)?.fail();
-      expect(reads).toHaveLength(failures + 1);
-      await clock.advanceAsync(5_000);
+      await clock.advanceAsync(pauseMs - 1);
+      expect(reads).toHaveLength(failures + 2);
+      await clock.advanceAsync(1);
+      expect(reads).toHaveLength(failures + 3);
     }
-    expect(dropped).toEqual(Array(8).fill('presence-read'));
+    random.mockRestore();
+    expect(dropped).toEqual(pausesMs.map(() => 'presence-read'));
     await reads.at(-1)?.answer({ version: 2, users: [ada] });
     await resynced;
     await clock.advanceAsync(100);

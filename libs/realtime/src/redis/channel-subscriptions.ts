@@ -5,12 +5,14 @@ const BATCH = 500;
 
 interface Waiter {
   channel: string;
+  generation: number;
   resolve(): void;
   reject(error: unknown): void;
 }
 
 export interface ChannelSubscriptionsOptions {
-  deliver(channel: string, message: string): void;
+  /** @param generation the newest that was asked for when the SUBSCRIBE was sent: later ones must not hear the message */
+  deliver(channel: string, message: string, generation: number): void;
   /** A SUBSCRIBE failed for good on this connection (for example by ACL). */
   refused(error: unknown): void;
 }
@@ -18,14 +20,18 @@ export interface ChannelSubscriptionsOptions {
 /**
  * Which channels are wanted and which the server has confirmed on the present connection, and the work to make the two
  * equal: one batch at a time, all changes of a turn together. One at a time because node-redis forgets a channel that is
- * subscribed again while its UNSUBSCRIBE is on the way.
+ * subscribed again while its UNSUBSCRIBE is on the way. Invariant: a channel that is added again gets a SUBSCRIBE of its
+ * own, because only the server's confirmation tells earlier messages from later ones.
  */
 export class ChannelSubscriptions {
   readonly #options: ChannelSubscriptionsOptions;
-  readonly #wanted = new Set<string>();
+  /** Channel → the generation that asked for it last. */
+  readonly #wanted = new Map<string, number>();
   /** Channels whose two states may differ: only these are looked at, however many are subscribed. */
   readonly #dirty = new Set<string>();
-  #confirmed = new Set<string>();
+  /** Channel → the newest generation when its SUBSCRIBE was sent. */
+  #confirmed = new Map<string, number>();
+  #generation = 0;
   #waiters: Waiter[] = [];
   #client: WireClient | undefined;
   #working: Promise<void> | undefined;
@@ -34,14 +40,16 @@ export class ChannelSubscriptions {
     this.#options = options;
   }
 
-  /** Resolves when the server has confirmed; waits for a connection if there is none. */
-  add(channel: string): Promise<void> {
-    this.#wanted.add(channel);
+  /** `confirmed` resolves when the server has said so; it waits for a connection if there is none. */
+  add(channel: string): { generation: number; confirmed: Promise<void> } {
+    const generation = (this.#generation += 1);
+    this.#wanted.set(channel, generation);
     this.#dirty.add(channel);
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ channel, resolve, reject });
+    const confirmed = new Promise<void>((resolve, reject) => {
+      this.#waiters.push({ channel, generation, resolve, reject });
       this.#schedule();
     });
+    return { generation, confirmed };
   }
 
   /** Never rejects: a connection that breaks meanwhile has forgotten the channel anyway. */
@@ -56,8 +64,10 @@ export class ChannelSubscriptions {
   async use(client: WireClient, isSame: boolean): Promise<void> {
     this.#client = client;
     // node-redis subscribes again by itself what it knew, before it says `ready`.
-    if (!isSame) this.#confirmed = new Set();
-    for (const channel of this.#wanted) if (!this.#confirmed.has(channel)) this.#dirty.add(channel);
+    if (!isSame) this.#confirmed = new Map();
+    for (const [channel, generation] of this.#wanted) {
+      if (!this.#isConfirmed(channel, generation)) this.#dirty.add(channel);
+    }
     this.#schedule();
     await this.#idle();
     if (this.#client !== client) {
@@ -96,9 +106,11 @@ export class ChannelSubscriptions {
       const client = this.#client;
       if (client === undefined || this.#dirty.size === 0) return;
       const { missing, surplus } = this.#nextBatch();
+      let generation: number;
       try {
         if (surplus.length > 0) await client.unsubscribe(surplus);
-        if (missing.length > 0) await client.subscribe(missing, this.#deliver);
+        generation = this.#generation;
+        if (missing.length > 0) await client.subscribe(missing, this.#deliverSince(generation));
       } catch (error) {
         for (const channel of [...missing, ...surplus]) this.#dirty.add(channel);
         if (client !== this.#client) return;
@@ -108,7 +120,7 @@ export class ChannelSubscriptions {
       }
       if (client !== this.#client) continue;
       for (const channel of surplus) this.#confirmed.delete(channel);
-      for (const channel of missing) this.#confirmed.add(channel);
+      for (const channel of missing) this.#confirmed.set(channel, generation);
       this.#settle();
     }
   }
@@ -117,21 +129,30 @@ export class ChannelSubscriptions {
     const missing: string[] = [];
     const surplus: string[] = [];
     for (const channel of this.#dirty) {
-      if (missing.length + surplus.length === BATCH) break;
+      if (missing.length + surplus.length >= BATCH) break;
       this.#dirty.delete(channel);
-      const isConfirmed = this.#confirmed.has(channel);
-      if (this.#wanted.has(channel) && !isConfirmed) missing.push(channel);
-      else if (!this.#wanted.has(channel) && isConfirmed) surplus.push(channel);
+      const wanted = this.#wanted.get(channel);
+      if (wanted !== undefined && this.#isConfirmed(channel, wanted)) continue;
+      if (this.#confirmed.has(channel)) surplus.push(channel);
+      if (wanted !== undefined) missing.push(channel);
     }
     return { missing, surplus };
   }
 
-  readonly #deliver = (message: string, channel: string): void => this.#options.deliver(channel, message);
+  /** A listener of its own for each SUBSCRIBE: node-redis calls it from the confirmation on, and never before. */
+  #deliverSince(generation: number): (message: string, channel: string) => void {
+    return (message, channel) => this.#options.deliver(channel, message, generation);
+  }
+
+  #isConfirmed(channel: string, generation: number): boolean {
+    return (this.#confirmed.get(channel) ?? 0) >= generation;
+  }
 
   #settle(): void {
     const waiting: Waiter[] = [];
     for (const waiter of this.#waiters) {
-      if (!this.#wanted.has(waiter.channel) || this.#confirmed.has(waiter.channel)) waiter.resolve();
+      const { channel, generation } = waiter;
+      if (!this.#wanted.has(channel) || this.#isConfirmed(channel, generation)) waiter.resolve();
       else waiting.push(waiter);
     }
     this.#waiters = waiting;

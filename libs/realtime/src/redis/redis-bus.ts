@@ -12,6 +12,12 @@ import type { WireClient } from './wire-client.js';
 /** What a script puts before a text that is as long as it may be: its place in the log. */
 const MAX_FIRST_LINE = 128;
 
+interface Subscription {
+  readonly listener: BusListener;
+  /** Of `ChannelSubscriptions`: messages for an older one are not for this listener. */
+  readonly generation: number;
+}
+
 /**
  * The bus over Redis PUB/SUB: publishes through the shared command connection, listens on one of its own. Refuses to call
  * itself `up` on good faith: a message to our own channel must come back, through each master of a cluster. Invariant: `up`
@@ -21,7 +27,7 @@ export class RedisBus implements ClusterBus {
   readonly #connection: RedisConnection;
   readonly #link: RedisLink;
   readonly #subscriptions: ChannelSubscriptions;
-  readonly #listeners = new Map<string, BusListener>();
+  readonly #listeners = new Map<string, Subscription>();
   readonly #stateListeners = new Set<(state: BusState) => void>();
   readonly #probeChannel: string;
   readonly #firstUp: Promise<void>;
@@ -40,7 +46,7 @@ export class RedisBus implements ClusterBus {
     this.#probeChannel = `${connection.keyPrefix}probe:${randomId()}`;
     this.#firstUp = new Promise((resolve) => (this.#resolveFirstUp = resolve));
     this.#subscriptions = new ChannelSubscriptions({
-      deliver: (channel, message) => this.#deliver(channel, message),
+      deliver: (channel, message, generation) => this.#deliver(channel, message, generation),
       refused: (error) => this.#refused(error),
     });
     this.#link = new RedisLink(connection.options, connection.clock, {
@@ -72,6 +78,7 @@ export class RedisBus implements ClusterBus {
   ready(): Promise<void> {
     if (!this.#isOpen && !this.#isClosed) {
       this.#isOpen = true;
+      this.#subscriptions.add(this.#probeChannel).confirmed.catch(() => undefined);
       void this.#connection.ready().catch(() => undefined);
       this.#link.open();
     }
@@ -99,14 +106,16 @@ export class RedisBus implements ClusterBus {
     const refuse = (reason: string) => new RedisUnavailableError({ maybeWritten: false, cause: new Error(reason) });
     if (this.#isClosed) return Promise.reject(refuse('the bus was closed'));
     void this.ready();
-    this.#listeners.set(name, listener);
+    const { generation, confirmed } = this.#subscriptions.add(name);
+    const subscription = { listener, generation };
+    this.#listeners.set(name, subscription);
     return new Promise((resolve, reject) => {
       const { commandTimeoutMs } = this.#connection.options;
       const cancel = this.#connection.clock.after(commandTimeoutMs, () => {
-        if (this.#listeners.get(name) === listener) void this.unsubscribe(channel);
+        if (this.#listeners.get(name) === subscription) void this.unsubscribe(channel);
         reject(refuse(`not subscribed within ${commandTimeoutMs} ms`));
       });
-      void this.#subscriptions.add(name).then(resolve, reject).finally(cancel);
+      void confirmed.then(resolve, reject).finally(cancel);
     });
   }
 
@@ -127,20 +136,21 @@ export class RedisBus implements ClusterBus {
     return this.#connection.publish(this.#connection.keyPrefix + channel, payload) as Promise<void>;
   }
 
-  #deliver(channel: string, message: string): void {
+  #deliver(channel: string, message: string, generation: number): void {
     if (channel === this.#probeChannel) return this.#probe?.receive(message);
     const payloads = unbundle(message);
     if (!payloads) return this.#connection.metrics.dropped('bus-malformed');
-    for (const payload of payloads) this.#hear(channel, payload);
+    for (const payload of payloads) this.#hear(channel, payload, generation);
   }
 
-  #hear(channel: string, payload: string): void {
+  #hear(channel: string, payload: string, generation: number): void {
     if (payload.length > this.#connection.options.maxMessageBytes + MAX_FIRST_LINE) {
       return this.#connection.metrics.dropped('bus-oversized');
     }
     try {
-      // Looked up for each: the one before may have made somebody unsubscribe.
-      this.#listeners.get(channel)?.(payload);
+      // Looked up for each: the one before may have made somebody unsubscribe, or subscribe again.
+      const subscription = this.#listeners.get(channel);
+      if (subscription !== undefined && subscription.generation <= generation) subscription.listener(payload);
     } catch (error) {
       // Whatever arrives on our channels, an exception here would end the process from inside the socket's parser.
       this.#connection.metrics.dropped('bus-listener-error');
@@ -151,7 +161,6 @@ export class RedisBus implements ClusterBus {
   async #resume(client: WireClient): Promise<void> {
     const isSame = client === this.#lastClient;
     this.#lastClient = client;
-    void this.#subscriptions.add(this.#probeChannel).catch(() => undefined);
     try {
       await this.#subscriptions.use(client, isSame);
     } catch {

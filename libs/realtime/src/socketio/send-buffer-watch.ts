@@ -3,7 +3,7 @@ import type { RealtimeMetrics } from '../core/metrics.js';
 import { coalescedBytes } from './turn-socket.js';
 
 export interface SendBufferWatchDeps {
-  readonly decide: (buffer: Waiting, message: { bytes: number; isVolatile: boolean }) => 'send' | 'drop' | 'terminate';
+  readonly decide: (buffer: Waiting, bytes: number) => 'send' | 'terminate';
   readonly metrics: Pick<RealtimeMetrics, 'dropped'>;
 }
 
@@ -50,7 +50,7 @@ export class SendBufferWatch {
       const waitingBytes = queued === 0 ? 0 : queued + coalescedBytes(this.transport);
       this[BYTES] = queued + bytes;
       const buffer = { waitingBytes, waitingMessages: this.writeBuffer.length };
-      if (deps.decide(buffer, { bytes, isVolatile: false }) !== 'terminate') return;
+      if (deps.decide(buffer, bytes) !== 'terminate') return;
       deps.metrics.dropped('slow-consumer');
       terminate(this);
     };

@@ -209,10 +209,13 @@ export class TurnSocket extends Base implements TurnMember {
     }
   }
 
-  /** Engine.IO keeps back what comes while its transport is not writable, and leaves out what is volatile. */
+  /**
+   * Engine.IO keeps back what comes while its transport is not writable, and leaves out what is volatile. A stream asks for
+   * a `drain` until the next tick even when the kernel took everything: then nothing waits, and the client is not slow.
+   */
   private watchRoom(): void {
     const { transport, _socket: socket } = this;
-    if (this.isFull || !socket.writableNeedDrain) return;
+    if (this.isFull || !socket.writableNeedDrain || socket.writableLength === 0) return;
     this.isFull = true;
     this.obstruct(1);
     const isHeld = transport?.writable === true;

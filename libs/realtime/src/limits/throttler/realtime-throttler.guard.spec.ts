@@ -16,6 +16,7 @@ import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import type { AddressInfo } from 'node:net';
 import type { Socket as ServerSocket } from 'socket.io';
 import { io, type Socket } from 'socket.io-client';
+import { GENEROUS_MS } from '../../../../../test/support/eventually.js';
 import { RealtimeError } from '../../core/realtime-error.js';
 import { GatewayGuards } from '../gateway-guards.js';
 import { RealtimeThrottlerGuard } from './realtime-throttler.guard.js';
@@ -92,7 +93,7 @@ async function connect(url: string, user?: string): Promise<Socket> {
 }
 
 const ask = (socket: Socket, event: string, ...payload: unknown[]): Promise<unknown> =>
-  socket.timeout(5_000).emitWithAck(event, ...payload) as Promise<unknown>;
+  socket.timeout(GENEROUS_MS).emitWithAck(event, ...payload) as Promise<unknown>;
 
 const limit = (count: number): ThrottlerModuleOptions => [{ ttl: 60_000, limit: count }];
 const refused = { error: expect.objectContaining({ code: 'RATE_LIMITED', retryable: true, retryAfterMs: 60_000 }) };

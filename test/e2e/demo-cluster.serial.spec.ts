@@ -19,11 +19,11 @@ describe('when one of three nodes is killed', () => {
     const { code, output } = await runDemo('--auto');
     expect({ code, output }).toMatchObject({ code: 0, output: expect.stringContaining('5 of 5 announced as gone') });
     expect(output).toContain('0 lost and nobody was told');
-  }, 120_000);
+  });
 
   it("shows what the documentation's recipe loses", async () => {
     const { code, output } = await runDemo('--stock');
     expect({ code, output }).toMatchObject({ code: 0, output: expect.stringContaining('5 ghosts left in the list') });
     expect(output).toContain('0 of 5 announced as gone');
-  }, 120_000);
+  });
 });
