@@ -55,7 +55,8 @@ function isAtLeast(version, floors) {
   return minor > line[1] || (minor === line[1] && patch >= line[2]);
 }
 
-const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+const readLock = (path) => JSON.parse(readFileSync(join(root, path), 'utf8'));
+const lock = readLock('package-lock.json');
 const problems = [];
 const seen = Object.fromEntries(Object.keys(FLOORS).map((name) => [name, 0]));
 
@@ -68,12 +69,15 @@ function isLocked(path, name) {
   return Object.hasOwn(lock.packages, `node_modules/${name}`);
 }
 
+// Hosts in a lock file tie everybody to one registry; local links (`libs/realtime`) have none.
+for (const { packages } of [lock, readLock('test/nodes/package-lock.json')])
+  for (const [path, { resolved }] of Object.entries(packages))
+    if (/^\w+:\/\//.test(resolved ?? '')) problems.push(`${path} names a host in "resolved"`);
+
 for (const [path, entry] of Object.entries(lock.packages)) {
   // `npm install` skips a platform's package that its registry does not have; `npm ci` then refuses the whole file.
   for (const name of Object.keys(entry.optionalDependencies ?? {}))
     if (!isLocked(path, name)) problems.push(`${path} wants ${name}, which the lock file lacks: npm ci would fail`);
-  // Hosts in a lock file tie everybody to one registry; local links (`libs/realtime`) have none.
-  if (/^\w+:\/\//.test(entry.resolved ?? '')) problems.push(`${path} names a host in "resolved"`);
   const name = path.split('node_modules/').at(-1);
   if (!path.includes('node_modules/') || !Object.hasOwn(FLOORS, name)) continue;
   seen[name] += 1;

@@ -18,6 +18,11 @@ import { bootApp, testOptions } from '../support/app.js';
 import { connectedClient } from '../support/inbox.js';
 import { mintToken } from '../support/tokens.js';
 
+declare const NEST_MAJOR: number;
+
+// With Nest 11 the library refuses such gateways at boot.
+const itOnNest12 = NEST_MAJOR >= 12 ? it : it.skip;
+
 @WebSocketGateway()
 class PlainGateway {
   @SubscribeMessage('ping')
@@ -171,7 +176,7 @@ describe('when the module is used in other ways', () => {
     await context.close();
   });
 
-  it('serves request-scoped gateways', async () => {
+  itOnNest12('serves request-scoped gateways', async () => {
     let instances = 0;
     @Injectable({ scope: Scope.REQUEST })
     class PerRequest {

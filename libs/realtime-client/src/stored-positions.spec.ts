@@ -131,8 +131,18 @@ describe('when what is stored is no use', () => {
     shelf.set('a', at(1));
     expect(shelf.get('a')).toEqual(at(1));
     await goAway();
-    await page(undefined, 'ada', problems);
-    // Node has no `sessionStorage`.
+    // Node has a `sessionStorage` from 25 on; a browser that denies it throws.
+    const own = Object.getOwnPropertyDescriptor(globalThis, 'sessionStorage');
+    const get = (): never => {
+      throw new Error('denied');
+    };
+    Object.defineProperty(globalThis, 'sessionStorage', { configurable: true, get });
+    try {
+      await page(undefined, 'ada', problems);
+    } finally {
+      Reflect.deleteProperty(globalThis, 'sessionStorage');
+      if (own) Object.defineProperty(globalThis, 'sessionStorage', own);
+    }
     expect(problems).toHaveLength(2);
   });
 });

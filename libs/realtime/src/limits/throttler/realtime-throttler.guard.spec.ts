@@ -11,7 +11,13 @@ import {
 import { APP_GUARD, ApplicationConfig } from '@nestjs/core';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { Test } from '@nestjs/testing';
-import { SkipThrottle, Throttle, ThrottlerModule, type ThrottlerModuleOptions } from '@nestjs/throttler';
+import {
+  SkipThrottle,
+  Throttle,
+  ThrottlerModule,
+  type ThrottlerModuleOptions,
+  type ThrottlerRequest,
+} from '@nestjs/throttler';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import type { AddressInfo } from 'node:net';
 import type { Socket as ServerSocket } from 'socket.io';
@@ -70,11 +76,15 @@ afterEach(async () => {
   for (const thing of opened.splice(0).reverse()) await thing.close();
 });
 
-async function start(options: ThrottlerModuleOptions, gateway = ChatGateway): Promise<string> {
+async function start(
+  options: ThrottlerModuleOptions,
+  gateway = ChatGateway,
+  guard = RealtimeThrottlerGuard,
+): Promise<string> {
   @Module({
     imports: [ThrottlerModule.forRoot(options)],
     controllers: [PageController],
-    providers: [gateway, { provide: APP_GUARD, useClass: RealtimeThrottlerGuard }],
+    providers: [gateway, { provide: APP_GUARD, useClass: guard }],
   })
   class AppModule {}
   const module = await Test.createTestingModule({ imports: [AppModule] }).compile();
@@ -112,6 +122,19 @@ describe('when one guard throttles HTTP and gateways', () => {
     expect(await ask(socket, 'send', { text: 'a' })).toBe('sent');
     expect(await ask(socket, 'send')).toBe('sent');
     expect(await ask(socket, 'send')).toEqual(refused);
+  });
+
+  it('bears a throttler that sets headers without asking whether there are any, as before 6.7.1', async () => {
+    class HeaderGuard extends RealtimeThrottlerGuard {
+      protected override async handleRequest(request: ThrottlerRequest): Promise<boolean> {
+        const { res } = this.getRequestResponse(request.context);
+        (res as { header(name: string, value: number): void }).header('X-RateLimit-Limit', request.limit);
+        return super.handleRequest(request);
+      }
+    }
+    const socket = await connect(await start(limit(1), ChatGateway, HeaderGuard), 'ada');
+    expect(await ask(socket, 'send')).toBe('sent');
+    expect(await ask(socket, 'send')).toMatchObject({ error: { code: 'RATE_LIMITED' } });
   });
 
   it('counts by handler, as @Throttle and @SkipThrottle say', async () => {

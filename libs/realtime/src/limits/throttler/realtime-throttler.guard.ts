@@ -19,6 +19,9 @@ interface SocketLike {
   readonly handshake?: { readonly address?: string; readonly headers?: Record<string, unknown> } | undefined;
 }
 
+/** A message has no response: there is nowhere to put headers. Throttlers before 6.7.1 set them without asking. */
+const NO_RESPONSE = { header: (): void => undefined };
+
 /** Messages that were counted: Nest 12 runs a global guard that is also bound to the gateway twice. */
 const counted = new WeakSet<ExecutionContext>();
 
@@ -52,8 +55,7 @@ export class RealtimeThrottlerGuard extends ThrottlerGuard {
       user: client.data?.principal,
       client,
     };
-    // A message has no response: there is nowhere to put headers.
-    return { req: { ...request }, res: {} };
+    return { req: { ...request }, res: NO_RESPONSE };
   }
 
   protected override async getTracker(request: Record<string, unknown>, context?: ExecutionContext): Promise<string> {
