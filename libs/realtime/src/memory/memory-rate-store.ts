@@ -21,7 +21,8 @@ export class MemoryRateStore implements RateStore {
   }
 
   hit(key: string, { ttlMs, limit, blockMs }: { ttlMs: number; limit: number; blockMs: number }): Promise<RateHit> {
-    const now = this.#clock.now();
+    // Whole milliseconds: in fractions `now + ttlMs - now` may be more than `ttlMs`.
+    const now = Math.floor(this.#clock.now());
     let counter = this.#counters.get(key);
     if (counter === undefined) this.#sweep(now);
     if (counter !== undefined && counter.blockedUntil > now) return Promise.resolve(toHit(counter, now));
