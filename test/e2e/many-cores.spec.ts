@@ -48,7 +48,10 @@ async function onEach(url: string, pids: readonly number[], options: ClientOptio
   const members: Member[] = [];
   while (!pids.every((pid) => members.some((member) => member.pid === pid))) {
     members.push(await connect(url, `user-${members.length + 1}`, options));
-    if (members.length > 20) throw new Error(`20 connections, but none to one of ${pids.join(', ')}`);
+    if (members.length > 20)
+      throw new Error(
+        `20 connections to ${members.map(({ pid }) => pid).join(', ')}, but none to one of ${pids.join(', ')}`,
+      );
   }
   return members;
 }
@@ -143,6 +146,9 @@ describe('when clients poll', () => {
     expect([...transports(polling), ...transports(upgrading)]).toEqual(['polling', 'websocket']);
     const trouble = members.flatMap(({ inbox }) => inbox.all.filter(({ event }) => /disconnect|error/.test(event)));
     expect(trouble).toEqual([]);
+
+    // The trials at boot of workers that start at the same time do not meet.
+    expect(cores.output).not.toContain('Switched off');
 
     cores.signal('SIGTERM');
     // Who is between two polls hears it from its next one.

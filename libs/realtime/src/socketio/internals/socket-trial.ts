@@ -113,7 +113,8 @@ class Stage {
 
   /** One after the other, so that each socket is known by its client's place. */
   async open(): Promise<void> {
-    this.http.listen(0, '127.0.0.1');
+    // Exclusive: workers of node:cluster would share the port, and with it their clients.
+    this.http.listen({ port: 0, host: '127.0.0.1', exclusive: true });
     await once(this.http, 'listening');
     const { port } = this.http.address() as AddressInfo;
     const url = `ws://127.0.0.1:${port}${PATH}/?EIO=4&transport=websocket`;
@@ -137,7 +138,7 @@ class Stage {
       await client.hears([`461-${place}[{"_placeholder":true,"num":0}]`, BYTES]);
     });
     const [client, socket] = this.at(0);
-    const answers = [1, 2].map((value) => socket.timeout(5_000).emitWithAck('question', value) as Promise<unknown>);
+    const answers = [1, 2].map((value) => new Promise((resolve) => socket.emit('question', value, resolve)));
     await client.hears(['420["question",1]', '421["question",2]']);
     client.say('431["two"]');
     client.say('430["one"]');
@@ -195,10 +196,11 @@ class Stage {
     check(this.disconnected === ENDS.length, `${this.disconnected} of ${ENDS.length} ends were told`);
   }
 
+  /** Never rejects. */
   async close(): Promise<void> {
     for (const { webSocket } of this.clients) webSocket.terminate();
     this.http.closeAllConnections();
-    if (this.http.listening) await this.server.close();
+    if (this.http.listening) await this.server.close().catch(() => undefined);
   }
 
   private serve(socket: Socket): void {

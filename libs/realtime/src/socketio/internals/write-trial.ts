@@ -13,8 +13,10 @@ export const writeTrial: Trial = {
   covers: ['directWrites'],
   run: async (internals, signal) => {
     if (!internals.directWrites) return;
-    const listener = createServer().listen(0, '127.0.0.1');
+    const listener = createServer().listen({ port: 0, host: '127.0.0.1', exclusive: true });
     const ends: Socket[] = [];
+    // A reset is what the other end sees of a destroyed socket, and nobody else listens to it.
+    const keep = (end: Socket): void => void ends.push(end.on('error', () => undefined));
     const close = (): void => {
       for (const end of ends) end.destroy();
       listener.close();
@@ -23,9 +25,9 @@ export const writeTrial: Trial = {
     try {
       await once(listener, 'listening');
       const there = connect((listener.address() as AddressInfo).port, '127.0.0.1');
-      ends.push(there);
+      keep(there);
       const [here] = (await once(listener, 'connection')) as [Socket];
-      ends.push(here);
+      keep(here);
       await tryWrites(here, there);
     } finally {
       close();
