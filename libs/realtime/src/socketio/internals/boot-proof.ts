@@ -16,7 +16,7 @@ export interface BootProofOptions {
 /** Apps of one process run on the same versions: what they want in the same way is tried once. */
 const proofs = new Map<string, Promise<Proof>>();
 
-/** What this app may use on the versions that run. Never rejects; takes some 50 ms the first time in a process. */
+/** What this app may use on the versions that run. Never rejects; takes some 250 ms the first time in a process. */
 export async function proveAtBoot(options: BootProofOptions, warn: (line: string) => void): Promise<Internals> {
   const key = JSON.stringify([options.coalesceWrites, options.compression]);
   let proof = proofs.get(key);

@@ -31,7 +31,7 @@ export interface ProofOptions {
 }
 
 const DEADLINE_MS = 4_000;
-/** A run takes some 50 ms. */
+/** A run takes some 200 ms in a cold process, then 50. */
 const SEARCH_MS = 4_000;
 const SEARCH_RUN_MS = 1_000;
 
