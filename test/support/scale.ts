@@ -15,11 +15,6 @@ export function promisedAtFullLength(ms: number, source: string): number {
 /** For `jest.setTimeout`, at full length: leases, outages and second sweeps add up. */
 export const FULL_TIMEOUT_MS = 300_000;
 
-/** A window in which something has to be true all the time. Never a wait for an event. */
-export function observationWindow(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 /**
  * At full length: prints what something took and throws if that is more than was promised. The time is taken from what the
  * product or its process reports, as far as it does.

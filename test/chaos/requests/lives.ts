@@ -4,8 +4,8 @@ import type { TestRedisClient } from '../../support/redis.js';
 import type { NodeLoss } from './history.js';
 
 /**
- * Who lost its lease and lives: a node that finds its lease run out takes a new incarnation, and registers it. A machine
- * that stands still for longer than a lease does that, and then requests may run once more, as after a kill.
+ * Nodes that lost their lease and live on: such a node takes a new incarnation, and registers it. It happens to a machine that
+ * stands still for longer than a lease, and then requests may run once more, as after a kill.
  */
 export class Lives {
   private readonly incarnations = new Map<string, string>();
