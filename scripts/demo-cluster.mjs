@@ -17,7 +17,8 @@ const ANNOUNCED_WITHIN_MS = 20_000;
 const ROOM = 'lobby';
 
 const redis = await startRedis();
-const ports = await freePorts([3001, 3002, 3003]);
+// Others for each, so that both can run side by side.
+const ports = await freePorts(isStock ? [3011, 3012, 3013] : [3001, 3002, 3003]);
 const urls = ports.map((port) => `http://localhost:${port}`);
 console.log(`Redis: ${redis.url}${redis.isPrivate ? ' (private, ends with this program)' : ''}`);
 

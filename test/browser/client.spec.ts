@@ -10,7 +10,9 @@ const DEMO_SECRET = 'nestjs-realtime-demo-development-secret';
 
 let browser: Browser;
 let demo: DemoProcess;
+/** What the test has open, and what the next one may begin with. */
 const windows: DemoWindow[] = [];
+const idle: DemoWindow[] = [];
 let rooms = 0;
 
 beforeAll(async () => {
@@ -19,7 +21,10 @@ beforeAll(async () => {
 
 afterEach(async () => {
   for (const window of windows) expect(window.errors).toEqual([]);
-  await Promise.all(windows.splice(0).map((window) => window.close()));
+  for (const window of windows.splice(0)) {
+    if (window.hasOwnClock || window.page.isClosed()) await window.close();
+    else idle.push(window);
+  }
 });
 
 afterAll(async () => {
@@ -27,8 +32,10 @@ afterAll(async () => {
 });
 
 async function opened(): Promise<DemoWindow> {
-  const window = await DemoWindow.open(browser, demo.url, LOOK);
+  const old = idle.pop();
+  const window = old ?? (await DemoWindow.open(browser, demo.url, LOOK));
   windows.push(window);
+  await old?.startAnew(demo.url);
   return window;
 }
 
@@ -132,7 +139,7 @@ describe('when a page was away while others talked', () => {
     await demo.stop();
     await ada.sees('Reconnecting');
     await demo.start();
-    await Promise.all([ada, bob].map((window) => window.isBackAfterRestart()));
+    await Promise.all([ada, bob].map((window) => window.hurriesBackAfterRestart()));
     await bob.say('after');
     await ada.hasMessages(['before', 'after']);
     const told = (await ada.lines()).filter((line) => [GAP, 'before', 'after'].includes(line));
@@ -146,7 +153,7 @@ describe('when a tab is hidden for long', () => {
   async function hidden(): Promise<[DemoWindow, DemoWindow]> {
     const room = `client-${(rooms += 1)}`;
     const [ada, bob] = [await opened(), await opened()];
-    await ada.page.clock.install();
+    await ada.takeClock();
     await ada.page.goto(demo.url);
     await bob.signIn('Bob', room);
     await ada.signIn('Ada', room);
@@ -163,7 +170,7 @@ describe('when a tab is hidden for long', () => {
     await demo.stop();
     await ada.sees('Reconnecting');
     await demo.start();
-    await bob.isBackAfterRestart();
+    await bob.hurriesBackAfterRestart();
     await look(ada);
     await ada.sees('Connected');
     await ada.say('back');
@@ -222,7 +229,7 @@ describe('when the server restarts while somebody types', () => {
     await ada.screenshot('queued');
     expect(await ada.barriers()).toEqual([]);
     await demo.start();
-    await Promise.all([ada, bob].map((window) => window.isBackAfterRestart()));
+    await Promise.all([ada, bob].map((window) => window.hurriesBackAfterRestart()));
     await ada.hasMessages(['before', ...typed]);
     await ada.say('after');
     await ada.hasMessages(['before', ...typed, 'after']);

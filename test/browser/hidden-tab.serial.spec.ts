@@ -46,7 +46,7 @@ describe('when a tab is out of sight, and its timers are throttled', () => {
       ['visible', 'connecting'],
     ]);
     await demo.start();
-    await bob.isBackAfterRestart();
+    await bob.hurriesBackAfterRestart();
     await isState('connected');
     await ada.read(`document.querySelector('#text').value = 'back'; composer.requestSubmit(); 0`);
     await bob.hasMessages(['are you there?', 'back']);

@@ -29,10 +29,12 @@ export function launchBrowser(): Promise<Browser> {
 export class DemoWindow {
   /** Uncaught errors of the page's scripts. */
   readonly errors: string[] = [];
+  /** Its time is the test's, and stays so. */
+  hasOwnClock = false;
 
   private constructor(
     readonly page: Page,
-    private readonly look: Look,
+    private look: Look,
   ) {
     page.setDefaultTimeout(GENEROUS_MS);
     page.on('pageerror', (error) => this.errors.push(error.message));
@@ -50,11 +52,33 @@ export class DemoWindow {
     return window;
   }
 
+  /** As a new person finds the page, in a browser that runs: to start one more window is seconds of CPU. */
+  async startAnew(url: string, look = this.look): Promise<void> {
+    this.look = look;
+    await this.page.unrouteAll();
+    await this.page.context().setOffline(false);
+    await this.page.setViewportSize({ width: look.width, height: look.height });
+    await this.page.emulateMedia({ colorScheme: look.scheme });
+    await this.page.evaluate(() => sessionStorage.clear());
+    // A page may store something when it is left.
+    await this.page.goto('about:blank');
+    const session = await this.page.context().newCDPSession(this.page);
+    await session.send('Storage.clearDataForOrigin', { origin: new URL(url).origin, storageTypes: 'all' });
+    await session.detach();
+    await this.page.goto(url);
+  }
+
   async signIn(name: string, room: string): Promise<void> {
     await this.page.getByLabel('Your name').fill(name);
     await this.page.getByRole('textbox', { name: 'Room' }).fill(room);
     await this.page.getByRole('button', { name: 'Join' }).click();
     await this.sees('Connected');
+  }
+
+  /** From the next page on. */
+  async takeClock(): Promise<void> {
+    this.hasOwnClock = true;
+    await this.page.clock.install();
   }
 
   async say(text: string): Promise<void> {
@@ -70,6 +94,19 @@ export class DemoWindow {
   async isBackAfterRestart(): Promise<void> {
     await this.sees('Connected');
     await this.sees(GAP);
+  }
+
+  /** The same without the client's backoff, which may be at eight seconds: the page hears that there is a network. */
+  async hurriesBackAfterRestart(): Promise<void> {
+    await eventually(async () => {
+      const state = await this.page.evaluate(() => {
+        const now = document.querySelector<HTMLElement>('#state')?.dataset['state'];
+        if (now === 'waiting') dispatchEvent(new Event('online'));
+        return now;
+      });
+      if (state !== 'connected') throw new Error(`the page is ${state}`);
+    });
+    await this.isBackAfterRestart();
   }
 
   /** The list of people, exactly. */

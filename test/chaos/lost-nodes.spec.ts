@@ -6,7 +6,7 @@ import { lasting } from '../support/lasting.js';
 import { promised } from '../support/promised.js';
 import { startRedis, type TestRedisClient } from '../support/redis.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
-import { FULL_TIMEOUT_MS, IS_FULL, judgeBound, promisedAtFullLength } from '../support/scale.js';
+import { FULL_TIMEOUT_MS, IS_FULL, itAtOnce, judgeBound, promisedAtFullLength } from '../support/scale.js';
 import { incarnationOf, isForgotten, keysMentioning } from './redis-keys.js';
 import { Tabs, connect, type Tab } from './tabs.js';
 import { Ticks, echoesBeforeAnswer } from './ticks.js';
@@ -72,7 +72,7 @@ async function fence(tabs: Tabs, node: ClusterNode, witnesses: readonly Tab[], n
 describe('when a node is lost', () => {
   const keyPrefix = () => `${randomBytes(6).toString('hex')}:`;
 
-  it('announces the users of a killed one as gone within 20 s, exactly once in the cluster', async () => {
+  itAtOnce('announces the users of a killed one as gone within 20 s, exactly once in the cluster', async () => {
     await using redis = await startRedis();
     const prefix = keyPrefix();
     await using cluster = await bootCluster(3, {
@@ -122,104 +122,110 @@ describe('when a node is lost', () => {
     for (const user of remaining) expect([user, told(cluster, user)]).toEqual([user, ['join']]);
   });
 
-  it('announces the users of one that was stopped as gone once and as back once, and keeps nothing of its old life', async () => {
-    await using redis = await startRedis();
-    const prefix = keyPrefix();
-    await using cluster = await bootCluster(3, {
-      redisUrl: redis.url,
-      keyPrefix: prefix,
-      options,
-    });
-    await using tabs = new Tabs();
-    const [one, , three] = cluster.nodes;
-    await populate(tabs, cluster.nodes);
-    const client = await redis.client();
-    const old = await incarnationOf(client, prefix, three!.id);
-    expect(await keysMentioning(client, prefix, old)).not.toEqual([]);
-    const survivors = tabs.except(three!);
-    const joinsBefore = new Map(survivors.map(({ story }) => [story, GONE.map((user) => story.joins(user))]));
+  itAtOnce(
+    'announces the users of one that was stopped as gone once and as back once, and keeps nothing of its old life',
+    async () => {
+      await using redis = await startRedis();
+      const prefix = keyPrefix();
+      await using cluster = await bootCluster(3, {
+        redisUrl: redis.url,
+        keyPrefix: prefix,
+        options,
+      });
+      await using tabs = new Tabs();
+      const [one, , three] = cluster.nodes;
+      await populate(tabs, cluster.nodes);
+      const client = await redis.client();
+      const old = await incarnationOf(client, prefix, three!.id);
+      expect(await keysMentioning(client, prefix, old)).not.toEqual([]);
+      const survivors = tabs.except(three!);
+      const joinsBefore = new Map(survivors.map(({ story }) => [story, GONE.map((user) => story.joins(user))]));
 
-    three!.pause();
-    const stopped = lasting(LOST_FOR_MS);
-    await eventually(() => {
-      for (const { story } of survivors) expect(story.users).toEqual([...STAYING].sort());
-    });
-    await stopped;
-    const resumedAt = Date.now();
-    three!.resume();
-    await eventually(() => {
-      for (const { story } of tabs.all) expect(story.users).toEqual([...GONE, ...STAYING].sort());
-    });
-    expect(tabs.all.every(({ client: { socket } }) => socket.connected)).toBe(true);
-    expect(await incarnationOf(client, prefix, three!.id)).not.toBe(old);
+      three!.pause();
+      const stopped = lasting(LOST_FOR_MS);
+      await eventually(() => {
+        for (const { story } of survivors) expect(story.users).toEqual([...STAYING].sort());
+      });
+      await stopped;
+      const resumedAt = Date.now();
+      three!.resume();
+      await eventually(() => {
+        for (const { story } of tabs.all) expect(story.users).toEqual([...GONE, ...STAYING].sort());
+      });
+      expect(tabs.all.every(({ client: { socket } }) => socket.connected)).toBe(true);
+      expect(await incarnationOf(client, prefix, three!.id)).not.toBe(old);
 
-    await forgotten(client, prefix, old);
-    await fence(tabs, one!, tabs.all.slice(), 'zz-fence');
-    await cluster.settled();
-    judgeBound('users of a continued node back', tookMs(cluster, 'join', resumedAt), BACK_WITHIN_MS);
-    for (const { story } of survivors) {
-      expect(story.holes).toEqual([]);
-      for (const user of GONE) expect([user, story.leaves(user)]).toEqual([user, 1]);
-      expect(GONE.map((user) => story.joins(user))).toEqual(joinsBefore.get(story)!.map((count) => count + 1));
-      for (const user of STAYING) expect([user, story.leaves(user)]).toEqual([user, 0]);
-    }
-    for (const { story } of tabs.all.filter(({ node }) => node === three)) {
-      // They may hear of it, or find everything as it was; never one half of it.
-      expect(story.holes).toEqual([]);
-      for (const user of [...GONE, ...STAYING]) expect(story.users).toContain(user);
-    }
-    for (const user of GONE) expect([user, told(cluster, user)]).toEqual([user, ['join', 'leave', 'join']]);
-    for (const user of STAYING) expect([user, told(cluster, user)]).toEqual([user, ['join']]);
-    // The tombstone that refuses delayed renewals is all that is left.
-    expect(await keysMentioning(client, prefix, old)).toEqual([`${prefix}{nodes}:dead`]);
-  });
+      await forgotten(client, prefix, old);
+      await fence(tabs, one!, tabs.all.slice(), 'zz-fence');
+      await cluster.settled();
+      judgeBound('users of a continued node back', tookMs(cluster, 'join', resumedAt), BACK_WITHIN_MS);
+      for (const { story } of survivors) {
+        expect(story.holes).toEqual([]);
+        for (const user of GONE) expect([user, story.leaves(user)]).toEqual([user, 1]);
+        expect(GONE.map((user) => story.joins(user))).toEqual(joinsBefore.get(story)!.map((count) => count + 1));
+        for (const user of STAYING) expect([user, story.leaves(user)]).toEqual([user, 0]);
+      }
+      for (const { story } of tabs.all.filter(({ node }) => node === three)) {
+        // They may hear of it, or find everything as it was; never one half of it.
+        expect(story.holes).toEqual([]);
+        for (const user of [...GONE, ...STAYING]) expect(story.users).toContain(user);
+      }
+      for (const user of GONE) expect([user, told(cluster, user)]).toEqual([user, ['join', 'leave', 'join']]);
+      for (const user of STAYING) expect([user, told(cluster, user)]).toEqual([user, ['join']]);
+      // The tombstone that refuses delayed renewals is all that is left.
+      expect(await keysMentioning(client, prefix, old)).toEqual([`${prefix}{nodes}:dead`]);
+    },
+  );
 
-  it('announces the users of one that was cut off from Redis as gone once and as back once, and serves them meanwhile', async () => {
-    await using redis = await startRedis();
-    await using proxy = await startTcpProxy({ port: redis.port });
-    await using cluster = await bootCluster(2, {
-      redisUrl: redis.url,
-      keyPrefix: keyPrefix(),
-      options,
-    });
-    const three = await cluster.add({ redis: { url: `redis://127.0.0.1:${proxy.port}` } });
-    await using tabs = new Tabs();
-    await populate(tabs, cluster.nodes);
-    const others = tabs.except(three);
-    const own = tabs.all.filter(({ node }) => node === three);
-    const ticks = own.map((tab) => new Ticks(tab));
-    await three.call('startTicks', ROOM, 200);
-    const joinsBefore = new Map(others.map(({ story }) => [story, GONE.map((user) => story.joins(user))]));
-    const toldBefore = own.map(({ story }) => story.diffs.length);
+  itAtOnce(
+    'announces the users of one that was cut off from Redis as gone once and as back once, and serves them meanwhile',
+    async () => {
+      await using redis = await startRedis();
+      await using proxy = await startTcpProxy({ port: redis.port });
+      await using cluster = await bootCluster(2, {
+        redisUrl: redis.url,
+        keyPrefix: keyPrefix(),
+        options,
+      });
+      const three = await cluster.add({ redis: { url: `redis://127.0.0.1:${proxy.port}` } });
+      await using tabs = new Tabs();
+      await populate(tabs, cluster.nodes);
+      const others = tabs.except(three);
+      const own = tabs.all.filter(({ node }) => node === three);
+      const ticks = own.map((tab) => new Ticks(tab));
+      await three.call('startTicks', ROOM, 200);
+      const joinsBefore = new Map(others.map(({ story }) => [story, GONE.map((user) => story.joins(user))]));
+      const toldBefore = own.map(({ story }) => story.diffs.length);
 
-    proxy.cut();
-    const over = lasting(LOST_FOR_MS);
-    await eventually(() => {
-      for (const { story } of others) expect(story.users).toEqual([...STAYING].sort());
-    });
-    await over;
-    // Local delivery needs no Redis: what the node emits now comes before its answer, on each connection.
-    for (const { client } of own) expect(await echoesBeforeAnswer(client, ROOM)).toBe(true);
-    expect(own.map(({ story }) => story.diffs.length)).toEqual(toldBefore);
-    const healedAt = Date.now();
-    proxy.heal();
-    await eventually(() => {
-      for (const { story } of tabs.all) expect(story.users).toEqual([...GONE, ...STAYING].sort());
-    });
-    await fence(tabs, cluster.nodes[0]!, tabs.all.slice(), 'zz-fence');
-    await three.call('stopTicks', ROOM);
-    await cluster.settled();
-    judgeBound('users of a node that was cut off back', tookMs(cluster, 'join', healedAt), BACK_WITHIN_MS);
-    for (const { story } of others) {
-      expect(story.holes).toEqual([]);
-      for (const user of GONE) expect([user, story.leaves(user)]).toEqual([user, 1]);
-      expect(GONE.map((user) => story.joins(user))).toEqual(joinsBefore.get(story)!.map((count) => count + 1));
-      for (const user of STAYING) expect([user, story.leaves(user)]).toEqual([user, 0]);
-    }
-    for (const user of GONE) expect([user, told(cluster, user)]).toEqual([user, ['join', 'leave', 'join']]);
-    for (const user of STAYING) expect([user, told(cluster, user)]).toEqual([user, ['join']]);
-    expect(ticks.flatMap((each) => each.missing())).toEqual([]);
-    expect(ticks.filter((each) => each.own.length === 0)).toEqual([]);
-    expect(tabs.all.every(({ client: { socket } }) => socket.connected)).toBe(true);
-  });
+      proxy.cut();
+      const over = lasting(LOST_FOR_MS);
+      await eventually(() => {
+        for (const { story } of others) expect(story.users).toEqual([...STAYING].sort());
+      });
+      await over;
+      // Local delivery needs no Redis: what the node emits now comes before its answer, on each connection.
+      for (const { client } of own) expect(await echoesBeforeAnswer(client, ROOM)).toBe(true);
+      expect(own.map(({ story }) => story.diffs.length)).toEqual(toldBefore);
+      const healedAt = Date.now();
+      proxy.heal();
+      await eventually(() => {
+        for (const { story } of tabs.all) expect(story.users).toEqual([...GONE, ...STAYING].sort());
+      });
+      await fence(tabs, cluster.nodes[0]!, tabs.all.slice(), 'zz-fence');
+      await three.call('stopTicks', ROOM);
+      await cluster.settled();
+      judgeBound('users of a node that was cut off back', tookMs(cluster, 'join', healedAt), BACK_WITHIN_MS);
+      for (const { story } of others) {
+        expect(story.holes).toEqual([]);
+        for (const user of GONE) expect([user, story.leaves(user)]).toEqual([user, 1]);
+        expect(GONE.map((user) => story.joins(user))).toEqual(joinsBefore.get(story)!.map((count) => count + 1));
+        for (const user of STAYING) expect([user, story.leaves(user)]).toEqual([user, 0]);
+      }
+      for (const user of GONE) expect([user, told(cluster, user)]).toEqual([user, ['join', 'leave', 'join']]);
+      for (const user of STAYING) expect([user, told(cluster, user)]).toEqual([user, ['join']]);
+      expect(ticks.flatMap((each) => each.missing())).toEqual([]);
+      expect(ticks.filter((each) => each.own.length === 0)).toEqual([]);
+      expect(tabs.all.every(({ client: { socket } }) => socket.connected)).toBe(true);
+    },
+  );
 });

@@ -15,13 +15,13 @@ async function runDemo(...args: string[]): Promise<{ code: unknown; output: stri
 }
 
 describe('when one of three nodes is killed', () => {
-  it('shows no ghost, no doubled leave and no message that was lost silently', async () => {
+  it.concurrent('shows no ghost, no doubled leave and no message that was lost silently', async () => {
     const { code, output } = await runDemo('--auto');
     expect({ code, output }).toMatchObject({ code: 0, output: expect.stringContaining('5 of 5 announced as gone') });
     expect(output).toContain('0 lost and nobody was told');
   });
 
-  it("shows what the documentation's recipe loses", async () => {
+  it.concurrent("shows what the documentation's recipe loses", async () => {
     const { code, output } = await runDemo('--stock');
     expect({ code, output }).toMatchObject({ code: 0, output: expect.stringContaining('5 ghosts left in the list') });
     expect(output).toContain('0 of 5 announced as gone');

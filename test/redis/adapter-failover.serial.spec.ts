@@ -15,9 +15,10 @@ async function bothHear(a: AdapterNode, b: AdapterNode): Promise<void> {
   await hearsAtLast(b, a);
 }
 
+// At the same time, each on servers of its own: most of each is a vote.
 describe.each(['pubsub', 'sharded'] as const)('the Socket.IO adapter in %s mode', (mode) => {
   describe('when Redis is a cluster', () => {
-    it('hears again when a replica has taken over from a killed master', async () => {
+    it.concurrent('hears again when a replica has taken over from a killed master', async () => {
       await using cluster = await startRedisCluster({ masters: 3, replicas: 1, nodeTimeoutMs: 1_000 });
       const options = { ...OPTIONS, cluster: { nodes: cluster.nodes } };
       await using a = await startAdapterNode(options, mode);
@@ -34,7 +35,7 @@ describe.each(['pubsub', 'sharded'] as const)('the Socket.IO adapter in %s mode'
   });
 
   describe('when Redis is behind Sentinel', () => {
-    it.each(['killed', 'hung'] as const)('follows to the new master when the old one is %s', async (how) => {
+    it.concurrent.each(['killed', 'hung'] as const)('follows to the new master when the old one is %s', async (how) => {
       await using world = await startSentinel({ replicas: 1, sentinels: 3, downAfterMs: 1_000 });
       const options = { ...OPTIONS, sentinel: world.address };
       await using a = await startAdapterNode(options, mode);

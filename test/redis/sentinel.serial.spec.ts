@@ -27,8 +27,9 @@ async function subscribedAt(world: TestSentinels, lost?: TestRedis): Promise<voi
   expect(await subscribedOn(others)).toEqual(others.map(() => 0));
 }
 
+// At the same time, each on servers of its own: most of each is a vote.
 describe.each(['killed', 'hung'] as const)('when the master is %s', (how) => {
-  it('moves publishers and subscribers to the same new master, soon after the sentinels have', async () => {
+  it.concurrent('moves publishers and subscribers to the same new master, soon after the sentinels have', async () => {
     await using world = await startSentinel({ replicas: 2, sentinels: 3, downAfterMs: 1_000 });
     // A hung master is given up before it is replaced.
     const options = { ...optionsOf(world), probeTimeoutMs: 2_000 };
@@ -66,7 +67,7 @@ describe.each(['killed', 'hung'] as const)('when the master is %s', (how) => {
 });
 
 describe('when the sentinels change the master without a fault', () => {
-  it('follows, and says nothing that frightens', async () => {
+  it.concurrent('follows, and says nothing that frightens', async () => {
     await using world = await startSentinel({ replicas: 1 });
     await using a = await startBusNode(optionsOf(world));
     await a.connection.command('SET', 'k', 'v');
@@ -81,7 +82,7 @@ describe('when the sentinels change the master without a fault', () => {
 });
 
 describe('when sentinels are away', () => {
-  it('needs none of them while the master is there, and one of them to find it', async () => {
+  it.concurrent('needs none of them while the master is there, and one of them to find it', async () => {
     await using world = await startSentinel({ replicas: 1, sentinels: 3 });
     const [first, second] = world.sentinels;
     await first?.kill();
@@ -99,7 +100,7 @@ describe('when sentinels are away', () => {
 });
 
 describe('when the sentinels have a password of their own', () => {
-  it('uses it for them alone, and names no secret when it is wrong', async () => {
+  it.concurrent('uses it for them alone, and names no secret when it is wrong', async () => {
     await using world = await startSentinel({ replicas: 1, sentinels: 1, password: 's3cret' });
     const sentinel = { ...world.address, password: 's3cret' };
     await using node = await startBusNode({ sentinel });
@@ -114,7 +115,7 @@ describe('when the sentinels have a password of their own', () => {
     expect(lines.join()).not.toMatch(/wr0ng|s3cret/);
   });
 
-  it('says which name the sentinels do not know', async () => {
+  it.concurrent('says which name the sentinels do not know', async () => {
     await using world = await startSentinel({ replicas: 1, sentinels: 1 });
     const sentinel = { ...world.address, name: 'other' };
     // At the end of its time it says the last cause that it knows of, if there was one by then.

@@ -94,7 +94,7 @@ class ProcessRedisCluster implements TestRedisCluster {
           .split('\n');
         if (length !== this.#all.length) throw new Error(`${length} of ${this.#all.length} servers know each other`);
       }
-    }, 20_000);
+    });
     for (const [index, replica] of this.replicas.entries()) {
       await this.#ask(replica, 'CLUSTER', 'REPLICATE', await this.#idOf(this.masters[index % masters] as TestRedis));
     }

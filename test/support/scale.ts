@@ -7,6 +7,12 @@ import { promised } from './promised.js';
  */
 export const IS_FULL = process.env['REALTIME_FULL'] === '1';
 
+/**
+ * `it`, at the same time as the others of its file: each has servers of its own, and mostly waits for a lease or a vote. One
+ * after the other at full length, where bounds are judged.
+ */
+export const itAtOnce = IS_FULL ? it : it.concurrent;
+
 /** At full length the promised bound; otherwise every outcome is waited for. */
 export function promisedAtFullLength(ms: number, source: string): number {
   return IS_FULL ? promised(ms, source) : GENEROUS_MS;

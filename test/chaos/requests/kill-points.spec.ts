@@ -3,8 +3,8 @@ import { KILL_POINTS, type ApplyAnswer, type ApplyRequest, type KillPoint } from
 import { bootCluster, type Cluster, type ClusterNode } from '../../support/cluster.js';
 import { eventually } from '../../support/eventually.js';
 import { connectedClient } from '../../support/inbox.js';
-import { startRedis, type TestRedis, type TestRedisClient } from '../../support/redis.js';
-import { IS_FULL } from '../../support/scale.js';
+import { startRedis } from '../../support/redis.js';
+import { IS_FULL, itAtOnce } from '../../support/scale.js';
 import { mintToken } from '../../support/tokens.js';
 import { seeded, shuffled } from './random.js';
 import { Requester, type SentRequest } from './requester.js';
@@ -17,40 +17,25 @@ const REQUESTS = 5;
 /** A killed node is known as dead within these: short, because each kill waits for it. */
 const LEASE = { leaseMs: 3_000, renewMs: 1_000, watchMs: 300 };
 
-describe('when nodes are killed while requests run', () => {
-  let redis: TestRedis;
-  let ledger: TestRedisClient;
-  let cluster: Cluster;
-  let witness: ClusterNode;
-  let workers: ClusterNode[];
+/** Nodes that serve and are killed, one after the other; the witness serves only who watches, and lives. */
+class Site {
+  readonly witness: ClusterNode;
+  private workers: ClusterNode[];
 
-  beforeAll(async () => {
-    redis = await startRedis();
-    ledger = await redis.client();
-    cluster = await bootCluster(3, {
-      redisUrl: redis.url,
-      keyPrefix: `${randomBytes(6).toString('hex')}:`,
-      options: { cluster: LEASE },
-    });
-    [witness, ...workers] = cluster.nodes as [ClusterNode, ...ClusterNode[]];
-  });
-
-  afterAll(async () => {
-    try {
-      await cluster[Symbol.asyncDispose]();
-    } finally {
-      await redis[Symbol.asyncDispose]();
-    }
-  });
+  constructor(private readonly cluster: Cluster) {
+    const [witness, ...workers] = cluster.nodes as [ClusterNode, ...ClusterNode[]];
+    this.witness = witness;
+    this.workers = workers;
+  }
 
   /** All users send, one request of one of them kills its node; resolves when every request has been answered. */
-  async function round(point: KillPoint, common: ApplyRequest, random: () => number): Promise<SentRequest[]> {
+  async round(point: KillPoint, common: ApplyRequest, random: () => number): Promise<SentRequest[]> {
     const killer = Math.floor(random() * USERS);
     const killing = Math.floor(random() * REQUESTS);
-    let turn = Math.floor(random() * workers.length);
+    let turn = Math.floor(random() * this.workers.length);
     const nextNode = (): ClusterNode => {
-      const alive = workers.filter((node) => node.isRunning);
-      return alive[(turn += 1) % alive.length] ?? witness;
+      const alive = this.workers.filter((node) => node.isRunning);
+      return alive[(turn += 1) % alive.length] ?? this.witness;
     };
     const sent = await Promise.all(
       Array.from({ length: USERS }, async (_, user) => {
@@ -63,24 +48,35 @@ describe('when nodes are killed while requests run', () => {
         return results;
       }),
     );
-    await buryKilled();
+    await this.buryKilled();
     return sent.flat();
   }
 
   /** The killed worker makes room for a new one. */
-  async function buryKilled(): Promise<void> {
+  private async buryKilled(): Promise<void> {
     const killed = await eventually(() => {
-      const found = workers.find((node) => !node.isRunning);
+      const found = this.workers.find((node) => !node.isRunning);
       if (!found) throw new Error('no worker was killed');
       return found;
     });
     await killed.kill();
-    workers = [...workers.filter((node) => node !== killed), await cluster.add()];
+    this.workers = [...this.workers.filter((node) => node !== killed), await this.cluster.add()];
   }
+}
 
-  it.each(SEEDS)(
+describe('when nodes are killed while requests run', () => {
+  itAtOnce.each(SEEDS)(
     'runs each once, but for those in flight, and publishes each once (REALTIME_SEED=%i)',
     async (seed) => {
+      await using redis = await startRedis();
+      await using cluster = await bootCluster(3, {
+        redisUrl: redis.url,
+        keyPrefix: `${randomBytes(6).toString('hex')}:`,
+        options: { cluster: LEASE },
+      });
+      const ledger = await redis.client();
+      const site = new Site(cluster);
+      const { witness } = site;
       const random = seeded(seed);
       const common = { ledger: `chaos:${seed}:${randomBytes(4).toString('hex')}`, room: `chat/requests-${seed}`, n: 0 };
       const auth = { token: mintToken('witness') };
@@ -88,7 +84,7 @@ describe('when nodes are killed while requests run', () => {
       await watcher.ask('realtime:join', { room: common.room });
 
       const sent: SentRequest[] = [];
-      for (const point of shuffled(KILL_POINTS, random)) sent.push(...(await round(point, common, random)));
+      for (const point of shuffled(KILL_POINTS, random)) sent.push(...(await site.round(point, common, random)));
 
       expect(sent).toHaveLength(KILL_POINTS.length * USERS * REQUESTS);
       expect(await ledger.hGetAll(`${common.ledger}:hits`)).toEqual({ claim: '1', effect: '1', record: '1', ack: '1' });

@@ -47,6 +47,11 @@ export class Sender implements Disposable {
     });
   }
 
+  /** Tries now instead of after its backoff, as a page does that is looked at again. */
+  hurry(): void {
+    if (this.client.state === 'waiting') this.client.connect();
+  }
+
   [Symbol.dispose](): void {
     this.client.close();
   }

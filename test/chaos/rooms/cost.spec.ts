@@ -4,7 +4,7 @@ import { eventually } from '../../support/eventually.js';
 import { RawClient } from '../../support/raw-client.js';
 import { startMonitor } from '../../support/redis-monitor.js';
 import { startRedis, type TestRedisClient } from '../../support/redis.js';
-import { IS_FULL, promisedAtFullLength } from '../../support/scale.js';
+import { IS_FULL, itAtOnce, promisedAtFullLength } from '../../support/scale.js';
 import { mintToken } from '../../support/tokens.js';
 import { Crowd } from './crowd.js';
 import { commandsOf, familyOf, roomOf } from './commands-seen.js';
@@ -31,7 +31,7 @@ async function calls(redis: TestRedisClient, command: string): Promise<number> {
 }
 
 describe('when rooms of a cluster are published to', () => {
-  it('costs messages on the nodes that have members, and on no other', async () => {
+  itAtOnce('costs messages on the nodes that have members, and on no other', async () => {
     await using redis = await startRedis();
     const client = await redis.client();
     const keyPrefix = `${randomBytes(6).toString('hex')}:`;
@@ -72,7 +72,7 @@ async function idle({ url }: ClusterNode, user: number): Promise<RawClient> {
 }
 
 describe('when users are connected and idle', () => {
-  it('asks Redis for leases, probes and the positions of hosted rooms, and for nothing else', async () => {
+  itAtOnce('asks Redis for leases, probes and the positions of hosted rooms, and for nothing else', async () => {
     await using redis = await startRedis();
     const keyPrefix = `${randomBytes(6).toString('hex')}:`;
     await using cluster = await bootCluster(2, { redisUrl: redis.url, keyPrefix });

@@ -152,7 +152,7 @@ function ambiguous(members: Iterable<Listener>, room: string): string[] {
 }
 
 describe('when the master dies and its replica takes its place', () => {
-  it('tells those who heard what is lost, and nobody else', async () => {
+  it.concurrent('tells those who heard what is lost, and nobody else', async () => {
     await using site = await Site.open();
     const { members } = site;
     const stay = ['stays-1', 'stays-2'] as const;
@@ -222,7 +222,7 @@ describe('when the master dies and its replica takes its place', () => {
     }
   });
 
-  it('tells them also when nobody publishes any more', async () => {
+  it.concurrent('tells them also when nobody publishes any more', async () => {
     await using site = await Site.open();
     await site.publish(5);
     await site.heard(5, ...MEMBERS);

@@ -41,7 +41,7 @@ const publishes = ({ nodes }: Cluster): Promise<unknown> =>
   nodes.find((node) => node.isRunning)!.call('publish', ROOM, 'message', { name: 'after' });
 
 describe('when the only node is killed and another takes its place', () => {
-  it('recovers everybody from Redis', async () => {
+  it.concurrent('recovers everybody from Redis', async () => {
     await using redis = await startRedis();
     const settings = { redisUrl: redis.url, keyPrefix: `${randomBytes(6).toString('hex')}:` };
     const [[ann], [ben]] = (await outlive(settings, publishes)) as [[HeardEvent], [HeardEvent]];
@@ -55,7 +55,7 @@ describe('when the only node is killed and another takes its place', () => {
     expect(ben.kind).toBe('recovered');
   });
 
-  it('tells everybody that what was in its memory is gone', async () => {
+  it.concurrent('tells everybody that what was in its memory is gone', async () => {
     const [[ann], [ben]] = (await outlive({}, publishes)) as [[HeardEvent], [HeardEvent]];
     expect(ann).toMatchObject({ kind: 'told', how: 'join', position: { offset: 1 } });
     expect(ben).toMatchObject({ kind: 'told', how: 'join' });

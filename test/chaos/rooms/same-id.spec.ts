@@ -8,7 +8,7 @@ const ROOM = 'exact/same-id';
 const IDS = Array.from({ length: 30 }, (_, index) => `order-${index}`);
 
 describe('when two nodes publish with the same id at the same time', () => {
-  it('publishes once, and gives both the same position', async () => {
+  it.concurrent('publishes once, and gives both the same position', async () => {
     await using redis = await startRedis();
     const keyPrefix = `${randomBytes(6).toString('hex')}:`;
     await using cluster = await bootCluster(2, { redisUrl: redis.url, keyPrefix });
@@ -39,7 +39,7 @@ describe('when two nodes publish with the same id at the same time', () => {
     }
   });
 
-  it('refuses the second if it says something else', async () => {
+  it.concurrent('refuses the second if it says something else', async () => {
     await using redis = await startRedis();
     await using cluster = await bootCluster(2, {
       redisUrl: redis.url,

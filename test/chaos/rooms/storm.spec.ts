@@ -7,7 +7,7 @@ import { RawClient } from '../../support/raw-client.js';
 import { lasting } from '../../support/lasting.js';
 import { startMonitor, type SeenCommand } from '../../support/redis-monitor.js';
 import { startRedis } from '../../support/redis.js';
-import { FULL_TIMEOUT_MS, IS_FULL } from '../../support/scale.js';
+import { FULL_TIMEOUT_MS, IS_FULL, itAtOnce } from '../../support/scale.js';
 import { mintToken } from '../../support/tokens.js';
 import { seeded } from '../requests/random.js';
 import { commandsOf, isLogRead, isPageRead, roomOf } from './commands-seen.js';
@@ -86,7 +86,7 @@ function countedBy(commands: readonly SeenCommand[]): [string, number][] {
 }
 
 describe('when everybody is cut off at once and comes back', () => {
-  it.each([
+  itAtOnce.each([
     // However long the clients take.
     ['still host', 600_000],
     ['have left', 1],
