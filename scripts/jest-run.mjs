@@ -1,9 +1,12 @@
 // How `npm test`, `npm run test:nodes` and `npm run test:peers` run Jest, and count what it says.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jest, root } from './test-set-up.mjs';
+
+/** One more than there are cores: many tests wait for other processes, none is judged by how long it waits. */
+const WORKERS = availableParallelism() + 1;
 
 /** A file that could not even be loaded counts as one failure: no job passes empty. */
 function counts(report) {
@@ -33,7 +36,7 @@ export function runJest(args, { env, node = process.execPath, cwd = root }) {
   const reportPath = join(scratch, 'report.json');
   const lagLog = join(scratch, 'lag.jsonl');
   writeFileSync(lagLog, '');
-  const common = ['--maxWorkers=2', '--json', `--outputFile=${reportPath}`];
+  const common = [`--maxWorkers=${WORKERS}`, '--json', `--outputFile=${reportPath}`];
   const result = spawnSync(node, jest(...common, ...args), {
     cwd,
     // With `--json` Jest writes the report to stdout too; what people read is on stderr.

@@ -37,9 +37,10 @@ const boot = (
   more: Pick<TestAppOptions, 'port' | 'clock'> = {},
 ): Promise<TestApp> => bootApp({ providers: [AppGateway], realtime, ...more });
 
-/** Reconnection as Socket.IO's client does it by default. */
+/** Reconnection as Socket.IO's client does it by default, but soon. */
+const SOON = { reconnection: true, reconnectionDelay: 100 };
 const client = (app: TestApp, options: ClientOptions = {}): StockClient =>
-  stockClient(`${app.url}${NS}`, { auth: { token: mintToken('ada') }, reconnection: true, ...options });
+  stockClient(`${app.url}${NS}`, { auth: { token: mintToken('ada') }, ...SOON, ...options });
 
 /** The client is connected and served. */
 async function isServed(ada: StockClient): Promise<void> {

@@ -16,7 +16,7 @@ import { describeRoom, violations, type HeardEvent, type RoomHistory, type SentP
 
 const SEEDS = process.env['REALTIME_SEED']
   ? [Number(process.env['REALTIME_SEED'])]
-  : Array.from({ length: IS_FULL ? 30 : 3 }, (_, index) => index + 1);
+  : Array.from({ length: IS_FULL ? 30 : 2 }, (_, index) => index + 1);
 const STORM_MS = IS_FULL ? 18_000 : 8_000;
 const NODES = 3;
 const CLIENTS = 200;
