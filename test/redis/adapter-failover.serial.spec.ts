@@ -15,10 +15,14 @@ async function bothHear(a: AdapterNode, b: AdapterNode): Promise<void> {
   await hearsAtLast(b, a);
 }
 
+const MODES = ['pubsub', 'sharded'] as const;
+const ENDS = (['killed', 'hung'] as const).flatMap((how) => MODES.map((mode) => [how, mode] as const));
+
 // At the same time, each on servers of its own: most of each is a vote.
-describe.each(['pubsub', 'sharded'] as const)('the Socket.IO adapter in %s mode', (mode) => {
-  describe('when Redis is a cluster', () => {
-    it.concurrent('hears again when a replica has taken over from a killed master', async () => {
+describe('when the Socket.IO adapter loses its master', () => {
+  it.concurrent.each(MODES)(
+    'hears again in %s mode when a replica has taken over from a killed one of a cluster',
+    async (mode) => {
       await using cluster = await startRedisCluster({ masters: 3, replicas: 1, nodeTimeoutMs: 1_000 });
       const options = { ...OPTIONS, cluster: { nodes: cluster.nodes } };
       await using a = await startAdapterNode(options, mode);
@@ -31,26 +35,24 @@ describe.each(['pubsub', 'sharded'] as const)('the Socket.IO adapter in %s mode'
       await eventually(() => expect(a.received).toContain('local'));
       await bothHear(a, b);
       await eventually(() => expect(a.io.fetchSockets()).resolves.toHaveLength(2));
-    });
-  });
+    },
+  );
 
-  describe('when Redis is behind Sentinel', () => {
-    it.concurrent.each(['killed', 'hung'] as const)('follows to the new master when the old one is %s', async (how) => {
-      await using world = await startSentinel({ replicas: 1, sentinels: 3, downAfterMs: 1_000 });
-      const options = { ...OPTIONS, sentinel: world.address };
-      await using a = await startAdapterNode(options, mode);
-      await using b = await startAdapterNode(options, mode);
-      await bothHear(a, b);
-      await eventually(() => expect(a.io.fetchSockets()).resolves.toHaveLength(2));
-      await world.synced();
-      const old = await world.master();
-      if (how === 'killed') await old.stop();
-      else old.pause();
-      await world.promoted(old);
-      await bothHear(a, b);
-      await eventually(() => expect(b.io.fetchSockets()).resolves.toHaveLength(2));
-      if (how === 'hung') old.resume();
-      await bothHear(a, b);
-    });
+  it.concurrent.each(ENDS)('follows Sentinel to the new one when the old one is %s, in %s mode', async (how, mode) => {
+    await using world = await startSentinel({ replicas: 1, sentinels: 3, downAfterMs: 1_000 });
+    const options = { ...OPTIONS, sentinel: world.address };
+    await using a = await startAdapterNode(options, mode);
+    await using b = await startAdapterNode(options, mode);
+    await bothHear(a, b);
+    await eventually(() => expect(a.io.fetchSockets()).resolves.toHaveLength(2));
+    await world.synced();
+    const old = await world.master();
+    if (how === 'killed') await old.stop();
+    else old.pause();
+    await world.promoted(old);
+    await bothHear(a, b);
+    await eventually(() => expect(b.io.fetchSockets()).resolves.toHaveLength(2));
+    if (how === 'hung') old.resume();
+    await bothHear(a, b);
   });
 });

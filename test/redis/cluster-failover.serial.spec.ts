@@ -35,10 +35,10 @@ const NODE_TIMEOUT_MS = 5_000;
 const HUNG = { probeTimeoutMs: 8_000 };
 
 // At the same time, each on a cluster of its own: most of each is a vote.
-describe.each(['killed', 'hung'] as const)('when a master of a Redis Cluster is %s', (how) => {
-  it.concurrent(
-    'goes on with the other slots, holds commands until a replica is promoted, and hears everybody again',
-    async () => {
+describe('when a Redis Cluster is not what it was', () => {
+  it.concurrent.each(['killed', 'hung'] as const)(
+    'goes on with the other slots when a master is %s, holds commands until a replica is promoted, and hears everybody again',
+    async (how) => {
       await using cluster = await startRedisCluster({ masters: 3, replicas: 1, nodeTimeoutMs: NODE_TIMEOUT_MS });
       await using a = await startBusNode({ ...optionsOf(cluster), ...HUNG });
       await using b = await startBusNode({ ...optionsOf(cluster), ...HUNG });
@@ -72,11 +72,9 @@ describe.each(['killed', 'hung'] as const)('when a master of a Redis Cluster is 
       await deliversAtLast(a, b, 'at last');
     },
   );
-});
 
-describe('when one master is away and nobody takes over', () => {
   it.concurrent(
-    'says so, refuses its keys at the deadline as certainly not written, and comes back with it',
+    'says that a master is away and nobody takes over, refuses its keys at the deadline as certainly not written, and comes back with it',
     async () => {
       await using cluster = await startRedisCluster({
         masters: 3,
@@ -110,27 +108,26 @@ describe('when one master is away and nobody takes over', () => {
       ]);
     },
   );
-});
 
-describe('when the cluster bus carries the messages of one master no more', () => {
-  it.concurrent('notices by the probe of that master, and listens elsewhere', async () => {
-    await using cluster = await startRedisCluster({ masters: 3 });
-    // Real seconds: a clock that leaps would outrun the echoes of the others.
-    await using node = await startBusNode({ ...optionsOf(cluster), probeTimeoutMs: 4_000 });
-    const [ear] = (await subscribedOn(cluster)) as [TestRedis];
-    const deaf = cluster.masters.find((master) => master !== ear) as TestRedis;
-    const id = await (await ear.client()).sendCommand<string>(['CLUSTER', 'MYID']);
-    // For a minute it has no link to where we listen, as if a firewall stood between them; clients see nothing of it.
-    await (await deaf.client()).sendCommand(['CLUSTER', 'FORGET', id]);
-    node.forget();
-    await untilDown(node);
-    await until(node, 'up');
-    await eventually(async () => expect(await subscribedOn(cluster)).not.toEqual([ear]));
-    await delivers(node, node, 'again');
-  });
-});
+  it.concurrent(
+    'notices by the probe of a master that the cluster bus carries its messages no more, and listens elsewhere',
+    async () => {
+      await using cluster = await startRedisCluster({ masters: 3 });
+      // Real seconds: a clock that leaps would outrun the echoes of the others.
+      await using node = await startBusNode({ ...optionsOf(cluster), probeTimeoutMs: 4_000 });
+      const [ear] = (await subscribedOn(cluster)) as [TestRedis];
+      const deaf = cluster.masters.find((master) => master !== ear) as TestRedis;
+      const id = await (await ear.client()).sendCommand<string>(['CLUSTER', 'MYID']);
+      // For a minute it has no link to where we listen, as if a firewall stood between them; clients see nothing of it.
+      await (await deaf.client()).sendCommand(['CLUSTER', 'FORGET', id]);
+      node.forget();
+      await untilDown(node);
+      await until(node, 'up');
+      await eventually(async () => expect(await subscribedOn(cluster)).not.toEqual([ear]));
+      await delivers(node, node, 'again');
+    },
+  );
 
-describe('when the address is of another kind than Redis', () => {
   it.concurrent(
     'says that a node of a cluster wants redis.cluster, and what is no cluster is not reached as one',
     async () => {

@@ -28,61 +28,63 @@ async function subscribedAt(world: TestSentinels, lost?: TestRedis): Promise<voi
 }
 
 // At the same time, each on servers of its own: most of each is a vote.
-describe.each(['killed', 'hung'] as const)('when the master is %s', (how) => {
-  it.concurrent('moves publishers and subscribers to the same new master, soon after the sentinels have', async () => {
-    await using world = await startSentinel({ replicas: 2, sentinels: 3, downAfterMs: 1_000 });
-    // A hung master is given up before it is replaced.
-    const options = { ...optionsOf(world), probeTimeoutMs: 2_000 };
-    await using a = await startBusNode(options);
-    await using b = await startBusNode(options);
-    await deliversAtLast(a, b, 'before');
-    const received: string[] = [];
-    await b.bus.subscribe('kept', (payload) => received.push(payload));
-    await world.synced();
+describe('when Redis is behind Sentinel', () => {
+  it.concurrent.each(['killed', 'hung'] as const)(
+    'moves publishers and subscribers from a master that is %s to the same new one, soon after the sentinels have',
+    async (how) => {
+      await using world = await startSentinel({ replicas: 2, sentinels: 3, downAfterMs: 1_000 });
+      // A hung master is given up before it is replaced.
+      const options = { ...optionsOf(world), probeTimeoutMs: 2_000 };
+      await using a = await startBusNode(options);
+      await using b = await startBusNode(options);
+      await deliversAtLast(a, b, 'before');
+      const received: string[] = [];
+      await b.bus.subscribe('kept', (payload) => received.push(payload));
+      await world.synced();
 
-    const old = await world.master();
-    for (const node of [a, b]) node.forget();
-    if (how === 'killed') await old.stop();
-    else old.pause();
-    await Promise.all([untilDown(a), untilDown(b)]);
-    await world.promoted(old);
-    await Promise.all([until(a, 'up'), until(b, 'up')]);
-    await eventually(() => subscribedAt(world, old));
-    await eventually(async () => {
-      await a.bus.publish('kept', 'after');
-      expect(received).toContain('after');
-    });
+      const old = await world.master();
+      for (const node of [a, b]) node.forget();
+      if (how === 'killed') await old.stop();
+      else old.pause();
+      await Promise.all([untilDown(a), untilDown(b)]);
+      await world.promoted(old);
+      await Promise.all([until(a, 'up'), until(b, 'up')]);
+      await eventually(() => subscribedAt(world, old));
+      await eventually(async () => {
+        await a.bus.publish('kept', 'after');
+        expect(received).toContain('after');
+      });
 
-    // The old one comes back as a master that nobody follows, until the sentinels have told it.
-    if (how === 'killed') await old.restart();
-    else old.resume();
-    await eventually(async () => {
-      const [role] = await (await old.client()).sendCommand<[string]>(['ROLE']);
-      expect(role).toBe('slave');
-    });
-    await deliversAtLast(a, b, 'at last');
-    await deliversAtLast(b, a, 'at last');
-    await eventually(() => subscribedAt(world));
-  });
-});
+      // The old one comes back as a master that nobody follows, until the sentinels have told it.
+      if (how === 'killed') await old.restart();
+      else old.resume();
+      await eventually(async () => {
+        const [role] = await (await old.client()).sendCommand<[string]>(['ROLE']);
+        expect(role).toBe('slave');
+      });
+      await deliversAtLast(a, b, 'at last');
+      await deliversAtLast(b, a, 'at last');
+      await eventually(() => subscribedAt(world));
+    },
+  );
 
-describe('when the sentinels change the master without a fault', () => {
-  it.concurrent('follows, and says nothing that frightens', async () => {
-    await using world = await startSentinel({ replicas: 1 });
-    await using a = await startBusNode(optionsOf(world));
-    await a.connection.command('SET', 'k', 'v');
-    await world.failover();
-    await eventually(async () => {
-      await a.connection.command('SET', 'k', 'w');
-      expect(a.bus.state).toBe('up');
-      expect(await subscribedOn([await world.master()])).toEqual([1]);
-    });
-    expect(a.lines.filter((line) => /undefined|Error:/.test(line))).toEqual([]);
-  });
-});
+  it.concurrent(
+    'follows when the sentinels change the master without a fault, and says nothing that frightens',
+    async () => {
+      await using world = await startSentinel({ replicas: 1 });
+      await using a = await startBusNode(optionsOf(world));
+      await a.connection.command('SET', 'k', 'v');
+      await world.failover();
+      await eventually(async () => {
+        await a.connection.command('SET', 'k', 'w');
+        expect(a.bus.state).toBe('up');
+        expect(await subscribedOn([await world.master()])).toEqual([1]);
+      });
+      expect(a.lines.filter((line) => /undefined|Error:/.test(line))).toEqual([]);
+    },
+  );
 
-describe('when sentinels are away', () => {
-  it.concurrent('needs none of them while the master is there, and one of them to find it', async () => {
+  it.concurrent('needs no sentinel while the master is there, and one of them to find it', async () => {
     await using world = await startSentinel({ replicas: 1, sentinels: 3 });
     const [first, second] = world.sentinels;
     await first?.kill();
@@ -97,10 +99,8 @@ describe('when sentinels are away', () => {
     );
     await expect(late.ready()).rejects.toThrow(/Redis is not reachable at Sentinel main at .*within 500 ms/);
   });
-});
 
-describe('when the sentinels have a password of their own', () => {
-  it.concurrent('uses it for them alone, and names no secret when it is wrong', async () => {
+  it.concurrent('uses the password of the sentinels for them alone, and names no secret when it is wrong', async () => {
     await using world = await startSentinel({ replicas: 1, sentinels: 1, password: 's3cret' });
     const sentinel = { ...world.address, password: 's3cret' };
     await using node = await startBusNode({ sentinel });
