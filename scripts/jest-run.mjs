@@ -1,12 +1,9 @@
 // How `npm test`, `npm run test:nodes` and `npm run test:peers` run Jest, and count what it says.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { jest, root } from './test-set-up.mjs';
-
-/** One more than there are cores: many tests wait for other processes, none is judged by how long it waits. */
-const WORKERS = availableParallelism() + 1;
+import { WORKERS, jest, root } from './test-set-up.mjs';
 
 /** A file that could not even be loaded counts as one failure: no job passes empty. */
 function counts(report) {

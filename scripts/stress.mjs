@@ -9,7 +9,7 @@ import config from '../jest.config.mjs';
 import { startLoad } from './stress/load.mjs';
 import { batches, lacking, parseArguments, report, runsThatCount } from './stress/plan.mjs';
 import { readRuns } from './stress/runs.mjs';
-import { jest, jestEnvironment, root, setUp } from './test-set-up.mjs';
+import { WORKERS, jest, jestEnvironment, root, setUp } from './test-set-up.mjs';
 
 const RUNS = join(root, 'test-artefacts/stress.jsonl');
 const ENDS_WITHIN_MS = 5_000;
@@ -37,7 +37,7 @@ function matching(patterns) {
 class JestRun {
   constructor({ projects, files }, env) {
     const reporters = ['default', ...['lag', 'stress'].map((name) => join(root, `scripts/jest/${name}-reporter.mjs`))];
-    const args = ['--maxWorkers=2', ...reporters.map((path) => `--reporters=${path}`)];
+    const args = [`--maxWorkers=${WORKERS}`, ...reporters.map((path) => `--reporters=${path}`)];
     args.push('--selectProjects', ...projects, '--runTestsByPath', ...files);
     this.child = spawn(process.execPath, jest(...args), {
       cwd: root,

@@ -1,10 +1,14 @@
 // What `npm test` and `npm run test:stress` share: the tools that tests need, the build, and how Jest is started.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { TOOLS, find, findOrInstall } from './system-tools.mjs';
 
 export const root = join(import.meta.dirname, '..');
+
+/** Of Jest, one more than there are cores: many tests wait for other processes, and none is judged by how long it waits. */
+export const WORKERS = availableParallelism() + 1;
 
 function hasSpecs(folder) {
   const path = join(root, folder);
