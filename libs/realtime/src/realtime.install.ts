@@ -127,6 +127,7 @@ function createAdmission(runtime: RealtimeRuntime, logger: Logger): Admission {
   const refusals = new RefusalLog(clock, (line) => logger.warn(line));
   return new Admission({
     ...{ origins: options.origins, metrics, limits: runtime.connections.transportLimits },
+    cookie: options.auth.cookie,
     trustsProxy: options.trustProxy !== false && options.trustProxy !== 0,
     address: clientAddress(options.trustProxy),
     isDraining: () => runtime.isDraining,

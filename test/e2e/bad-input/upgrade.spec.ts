@@ -4,6 +4,7 @@ import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { ManualClock } from 'nestjs-realtime/testing';
 import { ReplaySubject, Subject, firstValueFrom } from 'rxjs';
 import { eventually } from '../../support/eventually.js';
+import { SERVED, upgrade } from '../../support/raw-upgrade.js';
 import { mintToken } from '../../support/tokens.js';
 import { HostileApp } from './hostile-app.js';
 
@@ -15,38 +16,6 @@ class WitnessGateway {
   }
 }
 
-interface Upgrade {
-  readonly path?: string;
-  readonly headers?: readonly string[];
-}
-
-const SERVED = '/socket.io/?EIO=4&transport=websocket';
-
-/** A TCP connection on which an upgrade was asked for; the answer, if there is one, is in `answer`. */
-async function upgrade(url: string, { path = SERVED, headers = [] }: Upgrade = {}) {
-  const { hostname, port } = new URL(url);
-  const socket = net.connect(Number(port), hostname);
-  let text = '';
-  socket.on('data', (chunk) => (text += chunk.toString('latin1')));
-  socket.on('error', () => undefined);
-  await once(socket, 'connect');
-  const lines = [
-    `GET ${path} HTTP/1.1`,
-    `Host: ${hostname}:${port}`,
-    'Connection: Upgrade',
-    'Upgrade: websocket',
-    'Sec-WebSocket-Version: 13',
-    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-    ...headers,
-  ];
-  socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
-  return {
-    socket,
-    status: async (): Promise<number> =>
-      Number(/^HTTP\/1\.1 (\d+)/.exec(await eventually(() => expectText(text)))?.[1]),
-  };
-}
-
 async function freePort(): Promise<number> {
   const server = net.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -54,11 +23,6 @@ async function freePort(): Promise<number> {
   server.close();
   await once(server, 'close');
   return port;
-}
-
-function expectText(text: string): string {
-  expect(text).not.toBe('');
-  return text;
 }
 
 describe('when an upgrade breaks off', () => {

@@ -77,7 +77,8 @@ function bearerToken(authorization: unknown): string | undefined {
   return /^bearer +(\S+) *$/i.exec(authorization)?.[1];
 }
 
-function cookieToken(header: unknown, name: string | undefined): string | undefined {
+/** The cookie of this name; undefined without a name. */
+export function cookieToken(header: unknown, name: string | undefined): string | undefined {
   if (name === undefined || typeof header !== 'string') return undefined;
   return parseCookie(header)[name];
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { cookieToken } from '../auth/handshake.js';
 import { checkOrigin, type OriginOptions } from '../auth/origin.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
@@ -16,6 +17,8 @@ export interface Refusal {
 export interface AdmissionDeps {
   readonly origins: OriginOptions['origins'];
   readonly trustsProxy: boolean;
+  /** Name of the cookie that may carry the token. */
+  readonly cookie: string | undefined;
   readonly address: ClientAddress;
   readonly limits: TransportLimits;
   readonly metrics: RealtimeMetrics;
@@ -36,7 +39,7 @@ const DEFERRED = Symbol('nestjs-realtime:deferred');
 const RELEASE = Symbol('nestjs-realtime:release');
 const ADDRESS = Symbol('nestjs-realtime:address');
 /** Stock clients wait this long or longer by themselves; ours is told. */
-const DRAIN_RETRY_MS = 1_000;
+const DRAINING: Refusal = { status: 503, code: 'UNAVAILABLE', message: 'Draining', retryAfterMs: 1_000 };
 
 /**
  * Decides on the HTTP request that opens a transport, before anything is upgraded. Our client (`rt=1` in the query) is
@@ -47,16 +50,34 @@ export class Admission {
 
   /** The answer that refuses the request; undefined lets it in, and counts its transport until its socket closes. */
   async check(request: TransportRequest): Promise<Refusal | undefined> {
-    const { origins, trustsProxy, isDraining } = this.deps;
-    const verdict = await checkOrigin(request, { origins, trustProxy: trustsProxy });
-    if (!verdict.allowed) {
-      this.deps.onOriginRefused(String(request.headers.origin), verdict.reason);
-      return this.refuse({ status: 403, code: 'FORBIDDEN', message: 'Origin not allowed' });
-    }
-    if (isDraining() && !isOurClient(request)) {
-      return this.refuse({ status: 503, code: 'UNAVAILABLE', message: 'Draining', retryAfterMs: DRAIN_RETRY_MS });
-    }
+    const foreign = await this.checkOrigin(request);
+    if (foreign) return foreign;
+    if (this.deps.isDraining() && !isOurClient(request)) return this.refuse(DRAINING);
     return this.count(request);
+  }
+
+  /**
+   * The answer that refuses a request which continues the session that `opening` has opened: a poll, or the upgrade of one;
+   * undefined lets it go on. It takes no place in any limit, because the session has one. The token cannot be asked for
+   * again: a WebSocket's comes after its handshake, and browsers send other headers with it than with polls.
+   */
+  async continues(request: TransportRequest, opening: IncomingMessage): Promise<Refusal | undefined> {
+    const foreign = await this.checkOrigin(request);
+    if (foreign) return foreign;
+    const { cookie } = this.deps;
+    const own = cookieToken(opening.headers.cookie, cookie);
+    if (own === undefined || own === cookieToken(request.headers.cookie, cookie)) return undefined;
+    return this.refuse({ status: 403, code: 'FORBIDDEN', message: 'The session was opened with another cookie' });
+  }
+
+  /** The answer to the upgrade of a session that cannot have one, or not now. */
+  refuseUpgrade(): Refusal {
+    if (this.deps.isDraining()) return this.refuse(DRAINING);
+    return this.refuse({ status: 403, code: 'FORBIDDEN', message: 'This session cannot be upgraded' });
+  }
+
+  get isDraining(): boolean {
+    return this.deps.isDraining();
   }
 
   /** What CONNECT on this transport has to be answered, if the transport was let in only to be told. */
@@ -75,6 +96,14 @@ export class Admission {
     if (!polling[RELEASE]) return;
     transport.once('close', polling[RELEASE]);
     delete polling[RELEASE];
+  }
+
+  private async checkOrigin(request: TransportRequest): Promise<Refusal | undefined> {
+    const { origins, trustsProxy } = this.deps;
+    const verdict = await checkOrigin(request, { origins, trustProxy: trustsProxy });
+    if (verdict.allowed) return undefined;
+    this.deps.onOriginRefused(String(request.headers.origin), verdict.reason);
+    return this.refuse({ status: 403, code: 'FORBIDDEN', message: 'Origin not allowed' });
   }
 
   private count(request: TransportRequest): Refusal | undefined {
@@ -110,7 +139,8 @@ export class Admission {
    * opens it, unless `keep` has bound it to the transport by then.
    */
   private releaseAtEnd(request: TransportRequest, release: () => void): void {
-    if (request.headers.upgrade !== undefined || !request.res) {
+    // Not by a header, which any request may have: Engine.IO gives polls their response, and upgrades none.
+    if (!request.res) {
       // It closes once; `once` would cost each connection another four objects.
       request.socket.on('close', release);
       return;

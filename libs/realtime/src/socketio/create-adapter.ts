@@ -17,6 +17,7 @@ import { RefusalLog } from './refusal-log.js';
 import { SendBufferWatch, type SendBufferWatchDeps } from './send-buffer-watch.js';
 import { toServerOptions, type SocketServerOptions } from './server-options.js';
 import type { Session } from './session.js';
+import { SessionGuard } from './session-guard.js';
 import { UpgradeGuard } from './upgrade-guard.js';
 import { WriteTurn } from './write-turn.js';
 
@@ -74,6 +75,10 @@ export function createAdapterDeps(
     handshake: new Handshake({ flow, gateways, dispatcher, metrics, report, internals }),
     sendBuffers: new SendBufferWatch({ metrics, decide: parts.decideSend }),
     upgrades: new UpgradeGuard({ admission: parts.admission, advise: parts.warn }),
+    sessions: new SessionGuard({
+      ...{ admission: parts.admission, clock, upgradeWithinMs: parts.server.connectTimeoutMs },
+      onUpgradeRefused: () => refusals.say('403', 'upgrade', 'of a session that is no new polling one'),
+    }),
     onFirstServer: parts.onFirstServer,
     gatewayGuard: parts.gatewayGuard,
     clusterAdapter: () => constructible(parts.clusterAdapter()),

@@ -14,6 +14,7 @@ import type { SendBufferWatch } from './send-buffer-watch.js';
 import { sessionOf } from './session-of.js';
 import type { HandlerTable, Session } from './session.js';
 import { tuneServer } from './tune-server.js';
+import type { SessionGuard } from './session-guard.js';
 import type { UpgradeGuard } from './upgrade-guard.js';
 import type { WriteTurn } from './write-turn.js';
 
@@ -23,6 +24,7 @@ export interface RealtimeAdapterDeps {
   readonly dispatcher: MessageDispatcher;
   readonly sockets: SocketIoLocalSockets;
   readonly upgrades: UpgradeGuard;
+  readonly sessions: SessionGuard;
   readonly sendBuffers: SendBufferWatch;
   readonly serverOptions: Partial<ServerOptions>;
   /** What may go below the public interfaces of Nest and Socket.IO. */
@@ -71,6 +73,7 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
     if (adapter) all.adapter = adapter;
     const server: Server = port === 0 ? new Server(this.appServer(), all) : new Server(port, all);
     this.deps.upgrades.protect(server);
+    this.deps.sessions.install(server);
     tuneServer(server, this.deps);
     this.deps.sockets.add(server);
     this.deps.handshake.install(server, { port, path: options?.path });

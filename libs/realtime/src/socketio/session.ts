@@ -4,7 +4,7 @@ import type { Socket } from 'socket.io';
 import { Admission } from '../connection/admission.js';
 import type { Connection } from '../connection/connection.js';
 import type { ConnectionLink } from '../connection/connection-link.js';
-import type { ConnectionId, TransportId } from '../core/ids.js';
+import { randomId, type ConnectionId, type TransportId } from '../core/ids.js';
 import type { EncodedEvent } from '../core/link.js';
 import type { Principal } from '../core/principal.js';
 import { RealtimeError } from '../core/realtime-error.js';
@@ -31,6 +31,9 @@ interface Outgoing {
 
 /** Of every session until Nest binds some. */
 const NO_HANDLERS: readonly HandlerTable[] = [];
+
+/** A transport's name for others. Its own id is as good as a password: Engine.IO continues a session for whoever has it. */
+const LABEL = Symbol('nestjs-realtime:transport');
 
 /** Messages that may wait for an async `handleConnection`; more are refused. */
 const MAX_WAITING = 64;
@@ -68,7 +71,8 @@ export class Session implements ConnectionLink, FailureSink {
   }
 
   get transportId(): TransportId {
-    return (this.socket.conn as unknown as { id: TransportId }).id;
+    const transport = this.socket.conn as unknown as { [LABEL]?: TransportId };
+    return (transport[LABEL] ??= randomId<TransportId>());
   }
 
   get namespace(): string {

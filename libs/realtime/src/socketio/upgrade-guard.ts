@@ -1,7 +1,8 @@
-import { STATUS_CODES, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Server } from 'socket.io';
-import { Admission, type Refusal } from '../connection/admission.js';
+import { Admission } from '../connection/admission.js';
+import { answer, endUpgrade } from './http-refusal.js';
 
 interface PollingTransport {
   readonly request: IncomingMessage;
@@ -77,29 +78,4 @@ function pathOf(server: Server): string {
 
 function ignore(): void {
   return undefined;
-}
-
-/**
- * Engine.IO answers every refused upgrade with 400, and never says when to come back. It is not told, so it keeps nothing
- * of the request.
- */
-function answer(request: IncomingMessage & { res?: ServerResponse }, refusal: Refusal): void {
-  const { status, code, message, retryAfterMs } = refusal;
-  const body = JSON.stringify({ code, message });
-  const headers: Record<string, string> = { 'Content-Type': 'application/json' };
-  if (status !== 403) headers['Retry-After'] = String(Math.max(1, Math.ceil((retryAfterMs ?? 0) / 1_000)));
-  if (request.res !== undefined && request.headers.upgrade === undefined)
-    request.res.writeHead(status, headers).end(body);
-  else endUpgrade(request.socket, status, { headers, body });
-}
-
-function endUpgrade(socket: Duplex, status: number, { headers = {}, body = '' }: UpgradeAnswer = {}): void {
-  const all = { Connection: 'close', ...headers, 'Content-Length': String(Buffer.byteLength(body)) };
-  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
-  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines, '', body].join('\r\n'));
-}
-
-interface UpgradeAnswer {
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
 }
