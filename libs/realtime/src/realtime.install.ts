@@ -133,6 +133,7 @@ function createAdmission(runtime: RealtimeRuntime, logger: Logger): Admission {
     isDraining: () => runtime.isDraining,
     onOriginRefused: (origin, reason) =>
       refusals.say('403', origin, `as an origin: ${printable(reason)} (option 'origins')`),
+    onSessionRefused: ({ code, message }) => refusals.say(code, 'sid', `as a session: ${message}`),
   });
 }
 

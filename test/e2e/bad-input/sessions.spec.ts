@@ -9,6 +9,7 @@ import { eventually } from '../../support/eventually.js';
 import { connectedClient, type ClientOptions, type StockClient } from '../../support/inbox.js';
 import { SERVED, upgrade } from '../../support/raw-upgrade.js';
 import { mintToken } from '../../support/tokens.js';
+import { LogCapture } from './hostile-app.js';
 
 @Injectable()
 @RoomPolicy('chat/:id', { presence: true })
@@ -180,5 +181,17 @@ describe('when a poll comes with the id of a session', () => {
       return answer.toString('latin1').split('\r\n')[0] ?? '';
     };
     expect([await open(), await open(), await open()].map((line) => line.split(' ')[1])).toEqual(['200', '200', '503']);
+  });
+
+  it('leaves a trace in the log of what it refuses', async () => {
+    const log = new LogCapture();
+    await using app = await boot({ auth: { jwt: { secret: 'x'.repeat(32) }, cookie: 'access' } });
+    app.app.useLogger(log);
+    const sid = await polling(app, { cookie: 'access=mine' });
+    expect(await post(app, sid)).toBe(403);
+    expect(log.drain().join('\n')).toContain('as a session: The session was opened with another cookie');
+    void app.app.get(RealtimeService).drain();
+    expect(await (await upgradeOf(app, sid, ['Cookie: access=mine'])).status()).toBe(503);
+    expect(log.drain().join('\n')).toContain('as a session: Draining');
   });
 });

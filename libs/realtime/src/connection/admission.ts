@@ -25,6 +25,8 @@ export interface AdmissionDeps {
   readonly isDraining: () => boolean;
   /** Told once for each reason: the option that would let the origin in is in the text. */
   readonly onOriginRefused: (origin: string, reason: string) => void;
+  /** Told of each request that a session's id alone would have let in. */
+  readonly onSessionRefused: (refusal: Refusal) => void;
 }
 
 type TransportRequest = IncomingMessage & {
@@ -39,6 +41,8 @@ const DEFERRED = Symbol('nestjs-realtime:deferred');
 const RELEASE = Symbol('nestjs-realtime:release');
 const ADDRESS = Symbol('nestjs-realtime:address');
 /** Stock clients wait this long or longer by themselves; ours is told. */
+const OTHER_COOKIE: Refusal = { status: 403, code: 'FORBIDDEN', message: 'The session was opened with another cookie' };
+const NO_UPGRADE: Refusal = { status: 403, code: 'FORBIDDEN', message: 'This session cannot be upgraded' };
 const DRAINING: Refusal = { status: 503, code: 'UNAVAILABLE', message: 'Draining', retryAfterMs: 1_000 };
 
 /**
@@ -67,13 +71,12 @@ export class Admission {
     const { cookie } = this.deps;
     const own = cookieToken(opening.headers.cookie, cookie);
     if (own === undefined || own === cookieToken(request.headers.cookie, cookie)) return undefined;
-    return this.refuse({ status: 403, code: 'FORBIDDEN', message: 'The session was opened with another cookie' });
+    return this.refuseSession(OTHER_COOKIE);
   }
 
   /** The answer to the upgrade of a session that cannot have one, or not now. */
   refuseUpgrade(): Refusal {
-    if (this.deps.isDraining()) return this.refuse(DRAINING);
-    return this.refuse({ status: 403, code: 'FORBIDDEN', message: 'This session cannot be upgraded' });
+    return this.refuseSession(this.deps.isDraining() ? DRAINING : NO_UPGRADE);
   }
 
   get isDraining(): boolean {
@@ -96,6 +99,11 @@ export class Admission {
     if (!polling[RELEASE]) return;
     transport.once('close', polling[RELEASE]);
     delete polling[RELEASE];
+  }
+
+  private refuseSession(refusal: Refusal): Refusal {
+    this.deps.onSessionRefused(refusal);
+    return this.refuse(refusal);
   }
 
   private async checkOrigin(request: TransportRequest): Promise<Refusal | undefined> {

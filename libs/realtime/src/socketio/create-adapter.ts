@@ -75,10 +75,7 @@ export function createAdapterDeps(
     handshake: new Handshake({ flow, gateways, dispatcher, metrics, report, internals }),
     sendBuffers: new SendBufferWatch({ metrics, decide: parts.decideSend }),
     upgrades: new UpgradeGuard({ admission: parts.admission, advise: parts.warn }),
-    sessions: new SessionGuard({
-      ...{ admission: parts.admission, clock, upgradeWithinMs: parts.server.connectTimeoutMs },
-      onUpgradeRefused: () => refusals.say('403', 'upgrade', 'of a session that is no new polling one'),
-    }),
+    sessions: new SessionGuard(parts.admission, clock, parts.server.connectTimeoutMs),
     onFirstServer: parts.onFirstServer,
     gatewayGuard: parts.gatewayGuard,
     clusterAdapter: () => constructible(parts.clusterAdapter()),

@@ -26,15 +26,6 @@ interface VerifyingEngine {
 /** What Engine.IO says for a session that is gone. */
 const UNKNOWN_SID = 1;
 
-export interface SessionGuardDeps {
-  readonly admission: Admission;
-  readonly clock: Clock;
-  /** Milliseconds from its start in which a session may be upgraded: clients do it at once. */
-  readonly upgradeWithinMs: number;
-  /** Told of each upgrade that is refused for its session's sake. */
-  readonly onUpgradeRefused: () => void;
-}
-
 /**
  * Decides on requests that name a session, which Engine.IO lets in by their `sid` alone: an id that whoever sees it could
  * take the session over with. A session that began as a WebSocket is continued by no request. A polling one is polled, and
@@ -46,7 +37,12 @@ export class SessionGuard {
   /** An upgrade is being decided. */
   private readonly deciding = new WeakSet<EngineSession>();
 
-  constructor(private readonly deps: SessionGuardDeps) {}
+  /** @param upgradeWithinMs milliseconds from its start in which a session may be upgraded: clients do it at once */
+  constructor(
+    private readonly admission: Admission,
+    private readonly clock: Clock,
+    private readonly upgradeWithinMs: number,
+  ) {}
 
   /** @throws Error if Engine.IO has no such place any more: without it sessions would be open to anybody. */
   install(server: Server): void {
@@ -55,7 +51,7 @@ export class SessionGuard {
     if (!verify)
       throw new Error('RealtimeModule cannot guard sessions: this version of engine.io has no Server.verify()');
     engine.on('connection', (session) => {
-      if (session.transport.name === 'polling') this.openedAt.set(session, this.deps.clock.now());
+      if (session.transport.name === 'polling') this.openedAt.set(session, this.clock.now());
     });
     engine.verify = (request, isUpgrade, decide) =>
       verify(request, isUpgrade, (code, context) => {
@@ -78,13 +74,14 @@ export class SessionGuard {
     session: EngineSession,
     isUpgrade: boolean,
   ): Promise<Refusal | undefined> {
-    const { admission } = this.deps;
+    const { admission } = this;
     if (!isUpgrade) return admission.continues(request, session.request);
-    if (this.deciding.has(session) || !this.mayUpgrade(session)) return this.refuse();
+    if (this.deciding.has(session) || !this.mayUpgrade(session)) return admission.refuseUpgrade();
     this.deciding.add(session);
     try {
       return (
-        (await admission.continues(request, session.request)) ?? (this.mayUpgrade(session) ? undefined : this.refuse())
+        (await admission.continues(request, session.request)) ??
+        (this.mayUpgrade(session) ? undefined : admission.refuseUpgrade())
       );
     } finally {
       this.deciding.delete(session);
@@ -92,7 +89,7 @@ export class SessionGuard {
   }
 
   private mayUpgrade(session: EngineSession): boolean {
-    const { admission, clock, upgradeWithinMs } = this.deps;
+    const { admission, clock, upgradeWithinMs } = this;
     const openedAt = this.openedAt.get(session);
     return (
       openedAt !== undefined &&
@@ -102,10 +99,5 @@ export class SessionGuard {
       !session.upgraded &&
       !admission.isDraining
     );
-  }
-
-  private refuse(): Refusal {
-    this.deps.onUpgradeRefused();
-    return this.deps.admission.refuseUpgrade();
   }
 }
