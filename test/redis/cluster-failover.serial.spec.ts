@@ -2,7 +2,16 @@ import { RedisConnection, type RedisOptions } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { startRedisCluster, type TestRedisCluster } from '../support/redis-cluster.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
-import { TIMES, delivers, deliversAtLast, startBusNode, until, untilDown, watchUnhandled } from './bus-nodes.js';
+import {
+  TIMES,
+  delivers,
+  deliversAtLast,
+  startBusNode,
+  until,
+  untilDown,
+  watchUnhandled,
+  type BusNode,
+} from './bus-nodes.js';
 
 watchUnhandled();
 
@@ -70,6 +79,20 @@ describe('when a Redis Cluster is not what it was', () => {
       await deliversAtLast(b, a, 'after');
       if (how === 'hung') victim.resume();
       await deliversAtLast(a, b, 'at last');
+    },
+  );
+
+  it.concurrent(
+    'lets nodes start while a master hangs, which find who is promoted though nobody has a command',
+    async () => {
+      await using cluster = await startRedisCluster({ masters: 3, replicas: 1, nodeTimeoutMs: NODE_TIMEOUT_MS });
+      const [victim] = cluster.masters as [TestRedis];
+      victim.pause();
+      // Several, because who listens on the hung master notices by that.
+      const nodes = await Promise.all([1, 2, 3, 4].map(() => startBusNode({ ...optionsOf(cluster), ...HUNG })));
+      const [a, b] = nodes as [BusNode, BusNode];
+      await deliversAtLast(a, b, 'channel');
+      await Promise.all(nodes.map((node) => node[Symbol.asyncDispose]()));
     },
   );
 

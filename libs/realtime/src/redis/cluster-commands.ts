@@ -37,6 +37,8 @@ export class ClusterCommands implements WireClient {
   #forgetTopology: () => void = () => undefined;
   #cancelLook: Cancel | undefined;
   #looks = 0;
+  /** Who has which slot may have changed since the last look. */
+  #isInDoubt = false;
   #isReady = false;
   #wasWhole = false;
   #isDestroyed = false;
@@ -55,6 +57,8 @@ export class ClusterCommands implements WireClient {
   get isReady(): boolean {
     return this.#isReady;
   }
+
+  readonly isWatchful = true;
 
   get shards(): WireClient['shards'] {
     return this.#topology.masters.map((name) => ({
@@ -139,13 +143,13 @@ export class ClusterCommands implements WireClient {
     const { message } = error;
     const [word, , to = ''] = message.split(' ');
     // A server that does not know the other's name leaves it out: the way has to be looked for.
-    if (to.startsWith(':')) this.#lookSoon();
+    if (to.startsWith(':')) this.#doubt();
     else if (word === 'MOVED') this.#topology.moved(slot, to);
     if (word === 'MOVED') return { kind: to.startsWith(':') ? 'wait' : 'moved' };
     if (word === 'ASK') return this.#shardOf(to).link.client === undefined ? { kind: 'wait' } : { kind: 'ask', to };
     if (word === 'TRYAGAIN' || KEY_HAS_GONE.test(message)) return { kind: 'wait' };
     if (!(error instanceof NoMasterError) && !NOT_NOW.test(message) && !NOT_SENT.has(error.constructor.name)) return;
-    this.#lookSoon();
+    this.#doubt();
     return { kind: 'wait' };
   }
 
@@ -179,7 +183,7 @@ export class ClusterCommands implements WireClient {
         up: () => this.#changed(),
         down: () => {
           this.#changed();
-          this.#lookSoon();
+          this.#doubt();
         },
         error: (error) => {
           // Of several servers in one log line it must be clear which one is meant.
@@ -203,6 +207,8 @@ export class ClusterCommands implements WireClient {
       link.close();
     }
     this.#changed();
+    // One that hangs was never up, so it does not go down, either: nothing else would look for who is promoted.
+    if (!this.#isWhole()) this.#lookSoon();
   }
 
   #changed(): void {
@@ -216,12 +222,19 @@ export class ClusterCommands implements WireClient {
     this.#tell((events) => events.change(isReady));
   }
 
+  #doubt(): void {
+    this.#isInDoubt = true;
+    this.#lookSoon();
+  }
+
   /** Until every master that we know of is connected: one that died is replaced by another, under another address. */
   #lookSoon(): void {
     if (this.#cancelLook !== undefined || this.#isDestroyed) return;
     this.#cancelLook = this.#clock.after(reconnectDelayMs(this.#looks++), () => {
-      void this.#topology
-        .refresh()
+      const isNeeded = this.#isInDoubt || !this.#isWhole();
+      this.#isInDoubt = false;
+      const looked = isNeeded ? this.#topology.refresh() : Promise.resolve();
+      void looked
         .catch((error: Error) => this.#tell((events) => events.error(error)))
         .finally(() => {
           this.#cancelLook = undefined;

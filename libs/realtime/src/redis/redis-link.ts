@@ -88,7 +88,7 @@ export class RedisLink<Client extends WireClient = WireClient> {
     this.#cancelWatch();
     if (!isUp || this.#client === undefined) return this.#settings.on.down();
     this.#upAt = this.#clock.now();
-    if (this.#settings.watch) this.#startWatch(this.#client);
+    if (this.#settings.watch && this.#client.isWatchful !== true) this.#startWatch(this.#client);
     this.#settings.on.up(this.#client);
   }
 
@@ -129,7 +129,7 @@ export interface LinkSettings<Client> {
   create(): Client;
   /** `WireClients.watch`: whether the connection has to go elsewhere. */
   readonly follow?: WireClients['watch'] | undefined;
-  /** Probe it by PING every `probeIntervalMs`; without it the owner has a better probe and calls `replace()`. */
+  /** Probe it by PING every `probeIntervalMs`, unless the client does; without it the owner has a better probe and calls `replace()`. */
   readonly watch: boolean;
   readonly on: LinkListeners<Client>;
 }

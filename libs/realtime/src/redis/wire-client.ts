@@ -10,6 +10,8 @@ export interface WireClient {
   /** Rejects if the server cannot be used; then, and after `end`, the client is to be destroyed. */
   connect(): Promise<void>;
   readonly isReady: boolean;
+  /** Notices by itself that a server answers nothing any more: of several, only that one's connection is given up. */
+  readonly isWatchful?: boolean;
   listen(events: WireEvents): void;
   /**
    * Sends at once, or rejects. With a `passage` a Redis Cluster may hold the command while its slot is on the move or has
