@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { GENEROUS_MS } from '../support/eventually.js';
+import { freePort } from '../support/free-port.js';
 
 const MAIN = join(import.meta.dirname, '../../dist/demo/main.js');
 
-/** The built demo as people start it, in memory, on a port of the system's choice that it keeps over restarts. */
+/** The built demo as people start it, in memory, on a free port that it keeps over restarts. */
 export class DemoProcess implements AsyncDisposable {
   #child: ChildProcess | undefined;
   #url = '';
@@ -22,7 +23,7 @@ export class DemoProcess implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const port = this.#url === '' ? '0' : new URL(this.#url).port;
+    const port = this.#url === '' ? String(await freePort()) : new URL(this.#url).port;
     const { NODE_OPTIONS: _, REDIS_URL: __, ...env } = process.env;
     const child = spawn(process.execPath, [MAIN], {
       env: { ...env, PORT: port, NODE_NAME: 'browser-test', NO_COLOR: '1' },

@@ -20,6 +20,7 @@ import {
 import { bootPair, type AppPair } from '../support/app-pair.js';
 import { bootApp, type TestApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
+import { freePort } from '../support/free-port.js';
 import { hammerOn } from '../support/room-log.js';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 import { mintToken } from '../support/tokens.js';
@@ -284,7 +285,7 @@ describe('when much was missed in many rooms', () => {
 
 describe('when the server restarts, and had everything in its memory', () => {
   it('tells a gap: nobody knows what was missed', async () => {
-    const first = await bootApp({ providers });
+    const first = await bootApp({ providers, port: await freePort() });
     const [client, name] = [clientOf(first.url), roomName()];
     const room = client.room(name);
     const told = story(room);

@@ -1,6 +1,5 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { once } from 'node:events';
-import net, { type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { JwtModule, JwtService } from '@nestjs/jwt';
 import { MessageBody, SubscribeMessage, WebSocketGateway, type OnGatewayConnection } from '@nestjs/websockets';
 import jwt from 'jsonwebtoken';
@@ -23,6 +22,7 @@ import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ManualClock } from 'nestjs-realtime/testing';
 import { bootApp, type TestApp, type TestAppOptions } from '../support/app.js';
+import { freePort } from '../support/free-port.js';
 import { connectedClient, stockClient, type ClientOptions, type StockClient } from '../support/inbox.js';
 import { JwksServer } from '../support/jwks-server.js';
 import { RawClient } from '../support/raw-client.js';
@@ -73,15 +73,6 @@ class ChatPolicy implements CanJoin {
   canJoin(): boolean {
     return true;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 const GENERIC = { code: 'UNAUTHORIZED', message: 'Authentication is required', retryable: false };

@@ -3,7 +3,7 @@ import { connect as connectTcp, createServer, type AddressInfo } from 'node:net'
 import { eventually } from '../support/eventually.js';
 import { connectedClient, type ClientOptions, type Received, type StockClient } from '../support/inbox.js';
 import { ManyCores, type ManyCoresOptions } from '../support/many-cores.js';
-import { freePort } from '../support/redis-process.js';
+import { freePort } from '../support/free-port.js';
 import { sharedRedis, type SharedRedis } from '../support/redis.js';
 import { mintToken } from '../support/tokens.js';
 

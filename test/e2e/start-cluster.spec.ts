@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { ManyCores } from '../support/many-cores.js';
-import { freePort } from '../support/redis-process.js';
+import { freePort } from '../support/free-port.js';
 
 const SCRIPT = join(import.meta.dirname, '../../scripts/start-cluster.mjs');
 

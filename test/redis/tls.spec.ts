@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UNTRUSTED } from '../client/untrusted-certificate.js';
 import { RedisConnection } from '../support/engines.js';
-import { freePort } from '../support/redis-process.js';
+import { freePort } from '../support/free-port.js';
 import { startRedis } from '../support/redis.js';
 import { TIMES, delivers, startBusNode, watchUnhandled } from './bus-nodes.js';
 

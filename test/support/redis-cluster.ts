@@ -40,8 +40,6 @@ export interface RedisClusterSettings {
 }
 
 const SLOTS = 16_384;
-/** The bus listens on the port plus 10 000. */
-const BELOW_PORT = 55_536;
 
 export async function startRedisCluster(settings: RedisClusterSettings = {}): Promise<TestRedisCluster> {
   const { masters = 3, replicas = 0 } = settings;
@@ -177,7 +175,7 @@ class ProcessRedisCluster implements TestRedisCluster {
     // Replicas of a small cluster may take over at once, whatever they missed while their master died.
     const failover = ['--cluster-node-timeout', String(nodeTimeoutMs), '--cluster-replica-validity-factor', '0'];
     const own = ['--dir', this.dir, '--dbfilename', `dump-${name}.rdb`];
-    return startRedis({ belowPort: BELOW_PORT, args: [...own, ...cluster, ...failover, ...args] });
+    return startRedis({ args: [...own, ...cluster, ...failover, ...args] });
   }
 
   async #meet(first: TestRedis, other: TestRedis): Promise<void> {

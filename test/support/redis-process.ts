@@ -111,32 +111,3 @@ function ping(port: number): Promise<boolean> {
     socket.once('close', () => resolve(false));
   });
 }
-
-/** A free port below `limit`: for Redis Cluster, whose bus listens 10 000 above. */
-export async function freePort(limit = 65_536): Promise<number> {
-  for (let attempt = 1; ; attempt += 1) {
-    const port = await anyFreePort();
-    if (port < limit) return port;
-    // The system gives high ports first: look below by chance.
-    const low = 10_000 + Math.floor(Math.random() * (limit - 10_000));
-    if (await isFree(low)) return low;
-    if (attempt > 100) throw new Error(`no free port below ${limit}`);
-  }
-}
-
-async function anyFreePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-export function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = net.createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
-}

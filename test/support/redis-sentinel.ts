@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GENEROUS_MS, eventually } from './eventually.js';
-import { PortTakenError, RedisProcess, freePort } from './redis-process.js';
+import { freePort } from './free-port.js';
+import { PortTakenError, RedisProcess } from './redis-process.js';
 import { askRedis, createTestClient, startRedis, type TestRedis, type TestRedisClient } from './redis.js';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
 import { GENEROUS_MS } from './eventually.js';
-import { PortTakenError, RedisProcess, freePort } from './redis-process.js';
+import { freePort } from './free-port.js';
+import { PortTakenError, RedisProcess } from './redis-process.js';
 
 /**
  * Real Redis servers for tests: private ones that a test may kill, stop and restart, and one shared by suites that only
@@ -17,8 +18,6 @@ export interface RedisServerOptions {
   isPersistent?: boolean;
   /** Port of the master that this one copies: the master's own, or a proxy's in front of it. */
   replicaOf?: number;
-  /** A port below this one: the bus of a Redis Cluster listens 10 000 above. */
-  belowPort?: number;
 }
 
 /** A test that kills the server must not wait for its client; a command that finds no connection waits for the next one. */
@@ -56,7 +55,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Test
   const dir = options.isPersistent || options.replicaOf ? await mkdtemp(join(tmpdir(), 'redis-')) : undefined;
   const files: ServerFiles = { args: argumentsOf(options, dir), dir };
   for (let attempt = 1; ; attempt += 1) {
-    const port = await freePort(options.belowPort);
+    const port = await freePort();
     try {
       const server = new RedisProcess(port, ['--port', String(port), ...files.args]);
       await server.start();

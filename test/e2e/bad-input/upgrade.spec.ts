@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import net from 'node:net';
+import type net from 'node:net';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { ManualClock } from 'nestjs-realtime/testing';
 import { ReplaySubject, Subject, firstValueFrom } from 'rxjs';
 import { eventually } from '../../support/eventually.js';
+import { freePort } from '../../support/free-port.js';
 import { SERVED, upgrade } from '../../support/raw-upgrade.js';
 import { mintToken } from '../../support/tokens.js';
 import { HostileApp } from './hostile-app.js';
@@ -14,15 +15,6 @@ class WitnessGateway {
   ping(): string {
     return 'pong';
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 describe('when an upgrade breaks off', () => {
