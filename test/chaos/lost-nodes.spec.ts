@@ -173,7 +173,7 @@ describe('when a node is lost', () => {
       for (const user of GONE) expect([user, told(cluster, user)]).toEqual([user, ['join', 'leave', 'join']]);
       for (const user of STAYING) expect([user, told(cluster, user)]).toEqual([user, ['join']]);
       // The tombstone that refuses delayed renewals is all that is left.
-      expect(await keysMentioning(client, prefix, old)).toEqual([`${prefix}{nodes}:dead`]);
+      expect(await keysMentioning(client, prefix, old)).toEqual([`${prefix}{#nodes}:dead`]);
     },
   );
 

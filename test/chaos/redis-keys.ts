@@ -13,7 +13,7 @@ export async function keysMentioning(client: TestRedisClient, prefix: string, te
 
 /** The present incarnation of a node. */
 export async function incarnationOf(client: TestRedisClient, prefix: string, nodeId: string): Promise<string> {
-  const ids = await client.hGetAll(`${prefix}{nodes}:ids`);
+  const ids = await client.hGetAll(`${prefix}{#nodes}:ids`);
   const found = Object.entries(ids).find(([, id]) => id === nodeId);
   if (!found) throw new Error(`${nodeId} has no lease; there are ${JSON.stringify(ids)}`);
   return found[0];
@@ -22,7 +22,7 @@ export async function incarnationOf(client: TestRedisClient, prefix: string, nod
 /** Whether it was declared dead, and swept for the second and last time. */
 export async function isForgotten(client: TestRedisClient, prefix: string, incarnation: string): Promise<boolean> {
   const [dead, sweep] = await Promise.all(
-    ['dead', 'sweep'].map((name) => client.zScore(`${prefix}{nodes}:${name}`, incarnation)),
+    ['dead', 'sweep'].map((name) => client.zScore(`${prefix}{#nodes}:${name}`, incarnation)),
   );
   return dead !== null && sweep === null;
 }

@@ -3,6 +3,8 @@ import {
   ManualClock,
   MemoryBus,
   MemoryHub,
+  REQUESTS_CHANNEL,
+  answersChannel,
   type Incarnation,
   type NodeId,
 } from '../support/engines.js';
@@ -31,7 +33,8 @@ function cluster(names: string[], time = clock()) {
   const answers = new Inbox();
   const ready = async (): Promise<void> => {
     await Promise.all(nodes.map(({ requests }) => requests.ready()));
-    for (const { nodeId } of records) await witness.subscribe(`answers:${nodeId}`, (payload) => answers.push(payload));
+    for (const { nodeId } of records)
+      await witness.subscribe(answersChannel(nodeId), (payload) => answers.push(payload));
   };
   /** The node's answer has reached the node that asked. */
   const answered = (nodeId: string) => answers.next(({ event }) => event.includes(`"nodeId":"${nodeId}"`));
@@ -100,8 +103,8 @@ describe('when a node asks the cluster', () => {
     const { nodes, ready, errors } = cluster(['a', 'b']);
     await ready();
     for (const text of ['', '{', 'null', '{"id":1}', '[]']) {
-      await nodes[1]!.bus.publish('requests', text);
-      await nodes[1]!.bus.publish('answers:a', text);
+      await nodes[1]!.bus.publish(REQUESTS_CHANNEL, text);
+      await nodes[1]!.bus.publish(answersChannel('a'), text);
     }
     await expect(nodes[0]!.requests.request('echo', 1)).resolves.toMatchObject({ missing: [] });
     expect(errors).toHaveLength(10);

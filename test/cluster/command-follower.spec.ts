@@ -28,6 +28,7 @@ class World {
   apply: (command: ClusterCommand) => void | Promise<void> = (command) => void this.applied.push(command);
   readonly follower = new CommandFollower({
     log: {
+      channel: COMMANDS_CHANNEL,
       ready: () => Promise.resolve(),
       close: () => Promise.resolve(),
       append: (command) => this.log.append(command),

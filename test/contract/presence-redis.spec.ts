@@ -55,7 +55,7 @@ describe('presence in Redis', () => {
   it('keeps of an empty room only what expires', async () => {
     await store.enter('r', ada);
     await store.enter('r', bob);
-    expect(await keys()).toEqual(['{idx:i1}:rooms', '{r}:p', '{r}:pi', '{r}:pm', '{r}:pu']);
+    expect(await keys()).toEqual(['{#idx:i1}:rooms', '{r}:p', '{r}:pi', '{r}:pm', '{r}:pu']);
     await store.leave('r', ada);
     await store.leave('r', bob);
     await eventually(async () => expect(await keys()).toEqual(['{r}:pl', '{r}:pm']));
@@ -69,8 +69,8 @@ describe('presence in Redis', () => {
     await Promise.all([store.enter('r', ada), store.enter('r', bob)]);
     await Promise.all([store.leave('r', ada), store.leave('r', bob), store.enter('r', ada)]);
     await connection.command('PING', key('p'));
-    expect(await client.sMembers(`${prefix}{idx:i1}:rooms`)).toEqual(['r']);
-    await client.set(`${prefix}{idx:i2}:rooms`, 'not a set');
+    expect(await client.sMembers(`${prefix}{#idx:i1}:rooms`)).toEqual(['r']);
+    await client.set(`${prefix}{#idx:i2}:rooms`, 'not a set');
     const other = { ...bob, incarnation: 'i2' as Incarnation };
     await expect(store.enter('r2', other)).rejects.toMatchObject({ code: 'INTERNAL' });
     expect((await store.count('r2')).users).toBe(0);
@@ -81,7 +81,7 @@ describe('presence in Redis', () => {
     const other = { ...bob, incarnation: 'i2' as Incarnation };
     const elsewhere = new RedisPresenceStore(connection);
     expect(await elsewhere.enter('r', other, { maxTotal: 1 })).toEqual({ status: 'full', count: 1 });
-    await eventually(async () => expect(await client.exists(`${prefix}{idx:i2}:rooms`)).toBe(0));
+    await eventually(async () => expect(await client.exists(`${prefix}{#idx:i2}:rooms`)).toBe(0));
   });
 
   it('lets the index of a dead incarnation expire, so that a second sweep finds late writes', async () => {
@@ -91,7 +91,7 @@ describe('presence in Redis', () => {
     await store.enter('r', bob);
     await store.sweep(I1, (transition) => swept.push(transition));
     expect(swept.map(({ user }) => user.id)).toEqual(['ada', 'bob']);
-    expect(await client.ttl(`${prefix}{idx:i1}:rooms`)).toBeGreaterThan(500);
+    expect(await client.ttl(`${prefix}{#idx:i1}:rooms`)).toBeGreaterThan(500);
   });
 
   it.each(['p', 'pm', 'pi', 'pu'])('begins anew when %s was evicted alone', async (name) => {

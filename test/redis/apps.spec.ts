@@ -41,7 +41,7 @@ describe('when the sentinels change the master of an app without a fault', () =>
     await world.failover();
     // Sentinels tell of it within a second or so; meanwhile the old master takes what it will forget, whoever it is from.
     const master = await (await world.master()).client();
-    await eventually(async () => expect(await master.pubSubChannels('rt:probe:*')).toHaveLength(2));
+    await eventually(async () => expect(await master.pubSubChannels('rt:{#nodes}:probe:*')).toHaveLength(2));
     await eventually(() => rooms.publish(ROOM, 'said', 3, { id: 'three' }));
     await publish(two, ROOM, [4]);
     for (const value of [1, 2, 3, 4]) expect((await ada.inbox.next('said')).args[0]).toBe(value);

@@ -33,7 +33,7 @@ async function subscribedOn(cluster: TestRedisCluster): Promise<TestRedis[]> {
   const on: TestRedis[] = [];
   for (const master of cluster.masters) {
     const client = await master.client();
-    const channels = await client.sendCommand<string[]>(['PUBSUB', 'CHANNELS', 'rt:probe:*']);
+    const channels = await client.sendCommand<string[]>(['PUBSUB', 'CHANNELS', 'rt:{#nodes}:probe:*']);
     if (channels.length > 0) on.push(master);
   }
   return on;

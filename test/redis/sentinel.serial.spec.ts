@@ -14,7 +14,7 @@ const optionsOf = (world: TestSentinels): RedisOptions => ({ sentinel: world.add
 async function subscribedOn(servers: readonly TestRedis[]): Promise<number[]> {
   const counts = servers.map(async (server) => {
     const client = await server.client();
-    return (await client.sendCommand<string[]>(['PUBSUB', 'CHANNELS', 'rt:probe:*'])).length;
+    return (await client.sendCommand<string[]>(['PUBSUB', 'CHANNELS', 'rt:{#nodes}:probe:*'])).length;
   });
   return Promise.all(counts);
 }

@@ -3,7 +3,13 @@
  * library's entries export them through the module, not one by one.
  */
 export type { ClusterBus, BusState } from '../../libs/realtime/src/cluster/cluster-bus.js';
-export { COMMANDS_CHANNEL, type ClusterCommand, type CommandLog } from '../../libs/realtime/src/cluster/command-log.js';
+export {
+  COMMANDS_CHANNEL,
+  REQUESTS_CHANNEL,
+  answersChannel,
+  roomChannel,
+} from '../../libs/realtime/src/cluster/channels.js';
+export type { ClusterCommand, CommandLog } from '../../libs/realtime/src/cluster/command-log.js';
 export { CommandFollower } from '../../libs/realtime/src/cluster/command-follower.js';
 export { ClusterRequests } from '../../libs/realtime/src/cluster/cluster-requests.js';
 export type { NodeLeases } from '../../libs/realtime/src/cluster/node-leases.js';
@@ -37,7 +43,6 @@ export { MemoryRequestStore } from '../../libs/realtime/src/memory/memory-reques
 export { RedisRequestStore } from '../../libs/realtime/src/redis/redis-request-store.js';
 export { RequestRunner, type RequestAnswer } from '../../libs/realtime/src/requests/request-runner.js';
 export type { RequestKey, RequestStore } from '../../libs/realtime/src/requests/request-store.js';
-export { roomChannel } from '../../libs/realtime/src/cluster/cluster-bus.js';
 export { MAX_LOG_BYTES, MAX_LOG_ENTRIES } from '../../libs/realtime/src/history/log-bounds.js';
 export { isContinuous, isRecoverable } from '../../libs/realtime/src/history/recovery.js';
 export type * from '../../libs/realtime/src/history/room-log.js';

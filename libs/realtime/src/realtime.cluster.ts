@@ -1,8 +1,10 @@
 import { Subject } from 'rxjs';
 import { ClusterRequests } from './cluster/cluster-requests.js';
+import { AppliedCommands } from './cluster/applied-commands.js';
 import { CommandFollower } from './cluster/command-follower.js';
 import type { ClusterCommand } from './cluster/command-log.js';
 import { NodeRegistry } from './cluster/node-registry.js';
+import { OlderNodes } from './cluster/older-nodes.js';
 import { NodePresence } from './presence/node-presence.js';
 import type { PresenceTransition } from './presence/presence-store.js';
 import type { NodeContext } from './realtime.context.js';
@@ -23,6 +25,7 @@ export class ClusterParts {
   readonly nodes: NodeRegistry;
   readonly presence: NodePresence;
   readonly follower: CommandFollower;
+  private readonly older: OlderNodes | undefined;
   readonly requests: ClusterRequests;
   /** Pending after Redis came back, until the commands that were missed have been carried out; at most a second. */
   catchingUp: Promise<void> | undefined;
@@ -33,7 +36,7 @@ export class ClusterParts {
     hooks: ClusterHooks,
   ) {
     const { clock, metrics, nodeId, note, options, engine } = context;
-    const { bus, leases, commands, presence: store } = engine;
+    const { bus, leases, commands, older, presence: store } = engine;
     const { leaseMs, renewMs, watchMs, sweepAgainMs, requestTimeoutMs } = options.cluster;
     this.nodes = new NodeRegistry({
       ...{ leases, clock, nodeId, onError: note, leaseMs, renewMs, watchMs, sweepAgainMs },
@@ -45,7 +48,17 @@ export class ClusterParts {
       ...{ store, clock, metrics, incarnations: this.nodes, leaveGraceMs: options.presence.leaveGraceMs },
       onTransition: (transition) => this.transitions.next(transition),
     });
-    this.follower = new CommandFollower({ log: commands, bus, clock, onError: note, ...hooks });
+    const following = { bus, clock, onError: note, applied: new AppliedCommands(), ...hooks };
+    this.follower = new CommandFollower({ log: commands, ...following });
+    this.older =
+      older &&
+      new OlderNodes({
+        leases: older.leases,
+        follower: new CommandFollower({ log: older.commands, ...following }),
+        clock,
+        onAlive: (nodeIds) => this.warnOf(nodeIds),
+        onError: note,
+      });
     this.requests = new ClusterRequests({
       bus,
       clock,
@@ -62,7 +75,7 @@ export class ClusterParts {
     this.stopListening = bus.onState((state) => {
       if (state === 'up') this.rejoin();
     });
-    const joined = Promise.all([this.follower.ready(), this.nodes.start()]);
+    const joined = Promise.all([this.follower.ready(), this.older?.ready(), this.nodes.start()]);
     if (bus.state === 'up') await Promise.all([joined, this.requests.ready()]);
   }
 
@@ -71,6 +84,7 @@ export class ClusterParts {
     await this.presence.close();
     await this.nodes.close(this.context.options.presence.leaveGraceMs + LEASE_SLACK_MS);
     await this.follower.close();
+    await this.older?.close();
     await this.requests.close();
     this.transitions.complete();
   }
@@ -80,8 +94,7 @@ export class ClusterParts {
     const { clock, note } = this.context;
     const caughtUp = new Promise<void>((resolve) => {
       const cancel = clock.after(CATCH_UP_MS, resolve);
-      this.follower
-        .catchUp()
+      Promise.all([this.follower.catchUp(), this.older?.catchUp()])
         .catch(note)
         .finally(() => {
           cancel();
@@ -91,6 +104,13 @@ export class ClusterParts {
       if (this.catchingUp === caughtUp) this.catchingUp = undefined;
     });
     this.catchingUp = caughtUp;
+  }
+
+  private warnOf(nodeIds: readonly string[]): void {
+    this.context.logger.warn(
+      `Nodes of an older version share this Redis and keyPrefix (${nodeIds.join(', ').slice(0, 200)}): commands and publications ` +
+        'reach both, but presence and requests are theirs or ours. Let the roll-out end',
+    );
   }
 
   private rejoin(): void {

@@ -1,5 +1,6 @@
 import type { ClusterBus } from './cluster/cluster-bus.js';
 import type { CommandLog } from './cluster/command-log.js';
+import type { OlderEngine } from './cluster/older-nodes.js';
 import type { NodeLeases } from './cluster/node-leases.js';
 import type { Clock } from './core/clock.js';
 import type { Lifecycle } from './core/lifecycle.js';
@@ -16,6 +17,8 @@ export interface Engine extends Lifecycle {
   readonly bus: ClusterBus;
   readonly leases: NodeLeases;
   readonly commands: CommandLog;
+  /** Of nodes with the key names of before; undefined where there are none. */
+  readonly older: OlderEngine | undefined;
   readonly presence: PresenceStore;
   readonly rates: RateStore;
   readonly requests: RequestStore;

@@ -31,7 +31,7 @@ export class Lives {
 
   /** Of each node; one that lost its lease may have two, until the old one is buried. */
   private async look(nodes: readonly ClusterNode[]): Promise<Map<string, string>> {
-    const ids = Object.entries(await this.redis.hGetAll(`${this.keyPrefix}{nodes}:ids`));
+    const ids = Object.entries(await this.redis.hGetAll(`${this.keyPrefix}{#nodes}:ids`));
     const found = new Map<string, string>();
     for (const { id } of nodes) {
       const own = ids.filter(([, nodeId]) => nodeId === id).map(([incarnation]) => incarnation);

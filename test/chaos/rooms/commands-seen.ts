@@ -33,7 +33,7 @@ export function familyOf(command: SeenCommand): string {
   const { args } = command;
   const [name, channel = ''] = args;
   if (name === 'PING' || (name === 'PUBLISH' && channel.includes(':probe:'))) return 'probe';
-  if (keysOf(command).some((key) => key.includes('{nodes}:'))) return 'lease';
+  if (keysOf(command).some((key) => key.includes('{#nodes}:'))) return 'lease';
   const isPresenceRead = (name === 'HMGET' || name === 'HLEN') && roomOf(command) !== undefined;
   return isPresenceRead || isLogRead(command) ? 'room' : `other: ${args.slice(0, 5).join(' ').slice(0, 150)}`;
 }

@@ -30,6 +30,3 @@ export interface ClusterBus extends Lifecycle {
   /** Resolves when the server took it; rejects with `UNAVAILABLE` (retryable) if the queue is full or the deadline passed, with `LIMIT_EXCEEDED` if the payload is too large. */
   publish(channel: string, payload: string): Promise<void>;
 }
-
-/** The channel of a room: presence diffs (`p…`) and messages (`m…`) in one order. Scripts publish on it too. */
-export const roomChannel = (room: string): string => `{${room}}:ch`;

@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import { randomId, type NodeId } from '../core/ids.js';
 import type { Lifecycle } from '../core/lifecycle.js';
+import { REQUESTS_CHANNEL, answersChannel } from './channels.js';
 import type { ClusterBus } from './cluster-bus.js';
 import type { NodeRecord } from './node-leases.js';
 import { parseAnswer, parseRequest, type AnswerMessage, type RequestMessage } from './request-messages.js';
@@ -23,9 +24,6 @@ export interface ClusterAnswers {
 }
 
 export type RequestHandler = (payload: unknown, from: NodeId) => unknown;
-
-const REQUESTS_CHANNEL = 'requests';
-const answersChannel = (nodeId: string): string => `answers:${nodeId}`;
 
 interface Question {
   readonly answers: Map<NodeId, unknown>;

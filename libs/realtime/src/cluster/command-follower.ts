@@ -2,7 +2,8 @@ import type { Position } from 'nestjs-realtime-protocol';
 import type { Cancel, Clock } from '../core/clock.js';
 import type { Lifecycle } from '../core/lifecycle.js';
 import type { ClusterBus } from './cluster-bus.js';
-import { COMMANDS_CHANNEL, type ClusterCommand, type CommandLog, type LoggedCommand } from './command-log.js';
+import { AppliedCommands } from './applied-commands.js';
+import type { ClusterCommand, CommandLog, LoggedCommand } from './command-log.js';
 import { isKnownCommand, parseLoggedCommand } from './parse-logged-command.js';
 
 export interface CommandFollowerOptions {
@@ -15,12 +16,11 @@ export interface CommandFollowerOptions {
   activeRevocations(): readonly ClusterCommand[];
   /** `apply` failed or the log could not be read. Reading is tried again. */
   onError(error: unknown): void;
+  /** Shared with a follower of another log that holds the same commands. Default: its own. */
+  applied?: AppliedCommands | undefined;
   /** Milliseconds between attempts to load the log. Default 2 000. */
   retryMs?: number | undefined;
 }
-
-/** Ids of applied commands that are remembered, so that a log with a new epoch applies none of them again. */
-const REMEMBERED = 10_000;
 
 /**
  * Carries out the cluster's commands on this node, each once and in order. Refuses to trust the channel alone: a hole, a
@@ -28,7 +28,7 @@ const REMEMBERED = 10_000;
  */
 export class CommandFollower implements Lifecycle {
   readonly #options: CommandFollowerOptions;
-  readonly #applied = new Set<string>();
+  readonly #applied: AppliedCommands;
   readonly #waiting = new Set<{ position: Position; resolve: () => void }>();
   #position: Position | undefined;
   #reading: Promise<void> | undefined;
@@ -42,6 +42,7 @@ export class CommandFollower implements Lifecycle {
 
   constructor(options: CommandFollowerOptions) {
     this.#options = options;
+    this.#applied = options.applied ?? new AppliedCommands();
   }
 
   /** Position of the last applied command; undefined until the log was loaded. */
@@ -104,7 +105,7 @@ export class CommandFollower implements Lifecycle {
 
   async #load(): Promise<void> {
     try {
-      await this.#options.bus.subscribe(COMMANDS_CHANNEL, (payload) => this.#receive(payload));
+      await this.#options.bus.subscribe(this.#options.log.channel, (payload) => this.#receive(payload));
       await this.catchUp();
       this.#resolveLoaded();
     } catch (error) {
@@ -152,17 +153,8 @@ export class CommandFollower implements Lifecycle {
 
   #apply({ id, position, command }: LoggedCommand): void {
     this.#position = position;
-    if (!this.#applied.has(id)) {
-      this.#remember(id);
-      this.#run(command);
-    }
+    if (this.#applied.add(id)) this.#run(command);
     this.#settle();
-  }
-
-  #remember(id: string): void {
-    this.#applied.add(id);
-    const [oldest] = this.#applied;
-    if (this.#applied.size > REMEMBERED && oldest !== undefined) this.#applied.delete(oldest);
   }
 
   #run(command: ClusterCommand): void {

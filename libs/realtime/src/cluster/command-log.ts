@@ -45,8 +45,10 @@ export interface CommandLogOptions {
   actionTtlMs?: number | undefined;
 }
 
-/** A short, durable, ordered list of commands. Appending also publishes on `COMMANDS_CHANNEL`. */
+/** A short, durable, ordered list of commands. Appending also publishes on its channel. */
 export interface CommandLog extends Lifecycle {
+  /** Payloads: the JSON of one `LoggedCommand`. */
+  readonly channel: string;
   /** Rejects with `UNAVAILABLE` when the log did not take it. Offsets count up by one, also over a change of epoch. */
   append(command: ClusterCommand): Promise<Position>;
   /**
@@ -55,6 +57,3 @@ export interface CommandLog extends Lifecycle {
    */
   read(after?: Position): Promise<{ commands: LoggedCommand[]; top: Position }>;
 }
-
-/** Payload on this channel: the JSON of one `LoggedCommand`. */
-export const COMMANDS_CHANNEL = '{nodes}:commands';

@@ -23,6 +23,7 @@ export function createMemoryEngine({ clock, commandLog, requests }: MemoryEngine
     kind: 'memory' as const,
     bus,
     commands,
+    older: undefined,
     leases: new MemoryNodeLeases(commands, clock),
     presence: new MemoryPresenceStore({ clock, publish: (channel, payload) => void bus.publish(channel, payload) }),
     rates: new MemoryRateStore(clock),

@@ -1,7 +1,7 @@
 import type { Position } from 'nestjs-realtime-protocol';
+import { COMMANDS_CHANNEL } from '../cluster/channels.js';
 import type { ClusterBus } from '../cluster/cluster-bus.js';
 import {
-  COMMANDS_CHANNEL,
   type ClusterCommand,
   type CommandLog,
   type CommandLogOptions,
@@ -14,6 +14,7 @@ const ACTION_TTL_MS = 600_000;
 
 /** The command log of one process: lives and ends with it, so its epoch never changes. Publishes on the given bus. */
 export class MemoryCommandLog implements CommandLog {
+  readonly channel = COMMANDS_CHANNEL;
   readonly #bus: ClusterBus;
   readonly #options: CommandLogOptions;
   readonly #clock: Clock;
@@ -47,7 +48,7 @@ export class MemoryCommandLog implements CommandLog {
     const ttlMs = command.kind === 'revoke' ? revokeTtlMs : actionTtlMs;
     this.#entries.push({ logged, goesAt: this.#clock.now() + ttlMs });
     // Logged is done: who missed the message reads the log.
-    this.#bus.publish(COMMANDS_CHANNEL, JSON.stringify(logged)).catch(() => undefined);
+    this.#bus.publish(this.channel, JSON.stringify(logged)).catch(() => undefined);
     return Promise.resolve(logged.position);
   }
 

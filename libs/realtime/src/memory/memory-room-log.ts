@@ -1,5 +1,6 @@
 import type { Position } from 'nestjs-realtime-protocol';
-import { roomChannel, type ClusterBus } from '../cluster/cluster-bus.js';
+import { roomChannel } from '../cluster/channels.js';
+import type { ClusterBus } from '../cluster/cluster-bus.js';
 import { systemClock, type Clock } from '../core/clock.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import { boundExpiry, boundRange, boundRetention, idDigest, payloadDigest } from '../history/log-bounds.js';

@@ -12,7 +12,12 @@ const ABOVE_ZERO = [
 
 /** Every problem of the options, each in one sentence that names the option; empty if there is none. No secret is repeated. */
 export function checkRedisOptions(options: RedisOptions): string[] {
-  return [...addressProblems(options), ...numberProblems(options), ...adapterProblems(options)];
+  return [
+    ...addressProblems(options),
+    ...numberProblems(options),
+    ...prefixProblems(options),
+    ...adapterProblems(options),
+  ];
 }
 
 function addressProblems(options: RedisOptions): string[] {
@@ -57,6 +62,22 @@ function numberProblems(options: RedisOptions): string[] {
     problems.push('redis.probeTimeoutMs: must be above redis.probeIntervalMs');
   }
   return problems;
+}
+
+/** Braces would decide the slot of every key. */
+const KEY_PREFIX = /^[\w.:-]{1,64}$/;
+
+function prefixProblems({ keyPrefix, adapter }: RedisOptions): string[] {
+  if (keyPrefix === undefined) return [];
+  if (typeof keyPrefix !== 'string' || !KEY_PREFIX.test(keyPrefix)) {
+    return ['redis.keyPrefix: 1 to 64 letters, digits and _ . : - are allowed'];
+  }
+  if (adapter?.key?.startsWith(keyPrefix)) {
+    return [
+      `redis.adapter.key: must not start with redis.keyPrefix ('${keyPrefix}'): leave it out, or choose another one`,
+    ];
+  }
+  return [];
 }
 
 function adapterProblems(options: RedisOptions): string[] {

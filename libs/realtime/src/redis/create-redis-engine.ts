@@ -3,6 +3,7 @@ import type { CommandLogOptions } from '../cluster/command-log.js';
 import type { Clock } from '../core/clock.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import type { RequestStoreOptions } from '../requests/request-store.js';
+import { OLDER_NODES_TAG } from './key-names.js';
 import { RedisBus } from './redis-bus.js';
 import { RedisCommandLog } from './redis-command-log.js';
 import { RedisConnection } from './redis-connection.js';
@@ -26,10 +27,12 @@ export function createRedisEngine(options: RedisOptions, { clock, metrics, comma
   const connection = new RedisConnection(options, { clock, metrics, logger: new Logger('Realtime') });
   const bus = new RedisBus(connection);
   const adapter = createRedisAdapter(connection);
+  const commands = new RedisCommandLog(connection, commandLog);
   return {
     kind: 'redis' as const,
     bus,
-    commands: new RedisCommandLog(connection, commandLog),
+    commands,
+    older: { commands: commands.older, leases: new RedisNodeLeases(connection, OLDER_NODES_TAG) },
     leases: new RedisNodeLeases(connection),
     presence: new RedisPresenceStore(connection),
     rates: new RedisRateStore(connection),

@@ -1,4 +1,5 @@
 import type { Incarnation } from '../core/ids.js';
+import { indexKey } from './key-names.js';
 import type { ScriptRunner } from './script-runner.js';
 
 interface IndexedRoom {
@@ -92,6 +93,6 @@ export class PresenceIndex {
   }
 
   private key(incarnation: Incarnation): string {
-    return `${this.redis.keyPrefix}{idx:${incarnation}}:rooms`;
+    return this.redis.keyPrefix + indexKey(incarnation);
   }
 }

@@ -1,3 +1,4 @@
+import { probeChannel } from '../cluster/channels.js';
 import type { BusListener, BusState, ClusterBus } from '../cluster/cluster-bus.js';
 import { randomId } from '../core/ids.js';
 import { RealtimeError } from '../core/realtime-error.js';
@@ -43,7 +44,7 @@ export class RedisBus implements ClusterBus {
 
   constructor(connection: RedisConnection) {
     this.#connection = connection;
-    this.#probeChannel = `${connection.keyPrefix}probe:${randomId()}`;
+    this.#probeChannel = connection.keyPrefix + probeChannel(randomId());
     this.#firstUp = new Promise((resolve) => (this.#resolveFirstUp = resolve));
     this.#subscriptions = new ChannelSubscriptions({
       deliver: (channel, message, generation) => this.#deliver(channel, message, generation),

@@ -1,5 +1,6 @@
 import type { Burial, LeaseLook, LeaseRenewal, NodeLeases, NodeRecord } from '../cluster/node-leases.js';
 import { randomId, type Incarnation, type NodeId } from '../core/ids.js';
+import { NODES_TAG } from './key-names.js';
 import { loadScript } from './load-script.js';
 import type { ScriptRunner } from './script-runner.js';
 
@@ -12,7 +13,7 @@ const BURIALS: readonly Burial[] = ['unchanged', 'dead', 'forgotten'];
 type LeaseReply = [serverId: string, status: 'held' | 'lost' | 'look', epoch: string, offset: number, lapsed: string[]];
 
 /**
- * Leases in one slot of Redis, `{nodes}`, beside the command log, so that one script answers for both. Refuses to know a
+ * Leases in one slot of Redis beside the command log, so that one script answers for both. Refuses to know a
  * node's clock: only Redis' `TIME` counts. Errors: `UNAVAILABLE` when Redis is away. ACL: needs `+info`.
  */
 export class RedisNodeLeases implements NodeLeases {
@@ -20,10 +21,10 @@ export class RedisNodeLeases implements NodeLeases {
   readonly #keys: readonly string[];
   readonly #metaKey: string;
 
-  constructor(redis: ScriptRunner) {
+  constructor(redis: ScriptRunner, tag = NODES_TAG) {
     this.#redis = redis;
-    this.#keys = ['leases', 'ids', 'dead', 'sweep'].map((name) => `${redis.keyPrefix}{nodes}:${name}`);
-    this.#metaKey = `${redis.keyPrefix}{nodes}:log:meta`;
+    this.#keys = ['leases', 'ids', 'dead', 'sweep'].map((name) => `${redis.keyPrefix}${tag}:${name}`);
+    this.#metaKey = `${redis.keyPrefix}${tag}:log:meta`;
   }
 
   ready(): Promise<void> {

@@ -11,6 +11,8 @@ describe('when Redis options are checked', () => {
     ['host alone', { socket: { host: 'redis' } }],
     ['Sentinel', { sentinel: { name: 'main', nodes: [{ host: 'a', port: 26379 }] } }],
     ['Cluster', { cluster: { nodes: [{ host: 'a', port: 7000 }] } }],
+    ['a prefix', { url: 'redis://a', keyPrefix: 'my-app_2.x:' }],
+    ['the adapter of stock nodes', { url: 'redis://a', keyPrefix: 'my-app:', adapter: { key: 'socket.io' } }],
     ['every number', { url: 'redis://a', probeIntervalMs: 1, probeTimeoutMs: 2, commandTimeoutMs: 1, database: 0 }],
   ])('accepts %s', (_, options) => expect(checkRedisOptions(options)).toEqual([]));
 
@@ -21,6 +23,9 @@ describe('when Redis options are checked', () => {
     ['a socket without host and path', { socket: { port: 1 } }, [/redis\.socket/]],
     ['empty lists', { cluster: { nodes: [] } }, [/redis\.cluster\.nodes/]],
     ['a database in a cluster', { cluster: { nodes: [{ host: 'a', port: 1 }] }, database: 1 }, [/redis\.database/]],
+    ['a prefix with braces', { url: 'redis://a', keyPrefix: '{rt}:' }, [/redis\.keyPrefix/]],
+    ['an empty prefix', { url: 'redis://a', keyPrefix: '' }, [/redis\.keyPrefix/]],
+    ['a key like the prefix', { url: 'redis://a', keyPrefix: 'so', adapter: { key: 'socket.io' } }, [/adapter\.key/]],
     ['a probe that is never late', { url: 'redis://a', probeTimeoutMs: 2_000 }, [/redis\.probeTimeoutMs/]],
     [
       'everything at once',
@@ -46,6 +51,16 @@ describe('when Redis options are checked', () => {
     expect(describeAddress(resolved)).toBe('host:1');
     expect(describeAddress(resolveRedisOptions({ url: 'unix://u:s3cret@/run/r.sock?db=1' }))).toBe('/run/r.sock');
   });
+});
+
+describe('when an app has a prefix of its own', () => {
+  it.each([
+    [undefined, 'socket.io'],
+    ['rt:', 'socket.io'],
+    ['my-app:', 'socket.io:my-app:/'],
+  ])('gives the adapter a key with %s in it', (keyPrefix, key) =>
+    expect(resolveRedisOptions({ url: 'redis://a', keyPrefix }).adapter.key).toBe(key),
+  );
 });
 
 describe('when a client is made', () => {

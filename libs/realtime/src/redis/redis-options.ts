@@ -36,7 +36,10 @@ export interface RedisAdapterOptions {
    * `sharded`: only the nodes that have members get a message; needs Redis 7. Default `pubsub`.
    */
   mode?: 'pubsub' | 'sharded' | undefined;
-  /** Prefix of the adapter's channels, as in `@socket.io/redis-adapter`; `keyPrefix` is not put before it. Default `socket.io`. */
+  /**
+   * Prefix of the adapter's channels, as in `@socket.io/redis-adapter`. Default `socket.io` with the default `keyPrefix`, else
+   * `socket.io:<keyPrefix>/`, so that two apps on one Redis are apart. Stock nodes and `@socket.io/redis-emitter` need the same.
+   */
   key?: string | undefined;
   /** Milliseconds `fetchSockets()` and the like wait for other nodes. Default 1 000. Must be above 0. */
   requestsTimeoutMs?: number | undefined;
@@ -51,7 +54,7 @@ export interface RedisOptions extends RedisAddress {
   password?: string | undefined;
   /** Number of the database; only 0 with `cluster`. Channels are shared by all databases. Default: the url's, or 0. */
   database?: number | undefined;
-  /** Put before every key and channel of ours. Default `rt:`. */
+  /** Put before every key and channel of ours: 1 to 64 of `A-Z a-z 0-9 _ . : -`. Two apps on one Redis need two. Default `rt:`. */
   keyPrefix?: string | undefined;
   /** Milliseconds for one attempt to connect, and the wait at boot with `required`. Default 5 000. Must be above 0. */
   connectTimeoutMs?: number | undefined;
@@ -88,16 +91,20 @@ export interface ResolvedRedisOptions {
   readonly adapter: { readonly mode: 'pubsub' | 'sharded'; readonly key: string; readonly requestsTimeoutMs: number };
 }
 
+const DEFAULT_KEY_PREFIX = 'rt:';
+/** That of `@socket.io/redis-adapter`. */
+const DEFAULT_ADAPTER_KEY = 'socket.io';
+
 /** Fills in the defaults; changes nothing it was given. Check the options first. */
 export function resolveRedisOptions(options: RedisOptions): ResolvedRedisOptions {
-  const { url, socket, sentinel, cluster, client } = options;
+  const { url, socket, sentinel, cluster, client, keyPrefix = DEFAULT_KEY_PREFIX } = options;
   return {
     address: { url, socket, sentinel, cluster, client },
     tls: options.tls ?? false,
     username: options.username,
     password: options.password,
     database: options.database,
-    keyPrefix: options.keyPrefix ?? 'rt:',
+    keyPrefix,
     connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
     commandTimeoutMs: options.commandTimeoutMs ?? 5_000,
     maxQueuedCommands: options.maxQueuedCommands ?? 10_000,
@@ -107,8 +114,13 @@ export function resolveRedisOptions(options: RedisOptions): ResolvedRedisOptions
     maxMessageBytes: options.maxMessageBytes ?? 4_194_304,
     adapter: {
       mode: options.adapter?.mode ?? 'pubsub',
-      key: options.adapter?.key ?? 'socket.io',
+      key: options.adapter?.key ?? adapterKeyOf(keyPrefix),
       requestsTimeoutMs: options.adapter?.requestsTimeoutMs ?? 1_000,
     },
   };
+}
+
+/** The slash is in no prefix: or `x-request` would have the channel of broadcasts that `x` has for requests. */
+function adapterKeyOf(keyPrefix: string): string {
+  return keyPrefix === DEFAULT_KEY_PREFIX ? DEFAULT_ADAPTER_KEY : `${DEFAULT_ADAPTER_KEY}:${keyPrefix}/`;
 }

@@ -15,6 +15,7 @@ import {
   type PresenceTransition,
 } from '../presence/presence-store.js';
 import { presenceUser, type StoredEntry } from '../presence/presence-user.js';
+import { roomKey } from './key-names.js';
 import { PresenceIndex } from './presence-index.js';
 import { PRESENCE_SCRIPTS } from './presence-scripts.js';
 import type { RedisScript, ScriptRunner } from './script-runner.js';
@@ -195,7 +196,7 @@ export class RedisPresenceStore implements PresenceStore {
   }
 
   private key(room: string, name: string): string {
-    return `${this.redis.keyPrefix}{${room}}:${name}`;
+    return this.redis.keyPrefix + roomKey(room, name);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { RateHit, RateStore } from '../limits/rate-store.js';
+import { rateKey } from './key-names.js';
 import { loadScript } from './load-script.js';
 import type { ScriptRunner } from './script-runner.js';
 
@@ -14,7 +15,7 @@ export class RedisRateStore implements RateStore {
 
   async hit(key: string, options: { ttlMs: number; limit: number; blockMs: number }): Promise<RateHit> {
     const args = [String(options.ttlMs), String(options.limit), String(options.blockMs)];
-    const reply = await this.#redis.run(HIT, [`${this.#redis.keyPrefix}{${key}}:rate`], args);
+    const reply = await this.#redis.run(HIT, [this.#redis.keyPrefix + rateKey(key)], args);
     const [hits, expiresInMs, isBlocked, blockExpiresInMs] = reply as [number, number, number, number];
     return { hits, expiresInMs, isBlocked: isBlocked === 1, blockExpiresInMs };
   }

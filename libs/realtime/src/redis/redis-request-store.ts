@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Incarnation } from '../core/ids.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import {
@@ -10,6 +9,7 @@ import {
   type RequestStoreOptions,
   type Settlement,
 } from '../requests/request-store.js';
+import { requestKey } from './key-names.js';
 import { loadScript } from './load-script.js';
 import type { ScriptRunner } from './script-runner.js';
 
@@ -40,11 +40,8 @@ export class RedisRequestStore implements RequestStore {
     return (await this.#redis.run(SETTLE, this.#keys(key), args)) === 1;
   }
 
-  /** Hashed: ids of principals and devices may hold anything, braces too. */
   #keys({ principalId, device }: RequestKey): string[] {
-    const name = JSON.stringify([principalId, device]);
-    const owner = createHash('sha256').update(name).digest('base64url').slice(0, 22);
-    return ['q', 'qt', 'qa'].map((suffix) => `${this.#redis.keyPrefix}{req:${owner}}:${suffix}`);
+    return ['q', 'qt', 'qa'].map((part) => this.#redis.keyPrefix + requestKey(principalId, device, part));
   }
 }
 

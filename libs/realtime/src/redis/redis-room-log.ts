@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Position } from 'nestjs-realtime-protocol';
-import { roomChannel } from '../cluster/cluster-bus.js';
+import { roomChannel } from '../cluster/channels.js';
 import { randomId } from '../core/ids.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import {
@@ -24,6 +24,7 @@ import {
   type Retention,
   type RoomLog,
 } from '../history/room-log.js';
+import { roomKey } from './key-names.js';
 import { loadScript } from './load-script.js';
 import type { RedisScript, ScriptRunner } from './script-runner.js';
 
@@ -143,7 +144,7 @@ export class RedisRoomLog implements RoomLog {
   }
 
   private key(room: string, suffix: string): string {
-    return `${this.redis.keyPrefix}{${room}}:${suffix}`;
+    return this.redis.keyPrefix + roomKey(room, suffix);
   }
 }
 

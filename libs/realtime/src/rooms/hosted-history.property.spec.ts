@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { Position } from 'nestjs-realtime-protocol';
-import { roomChannel } from '../cluster/cluster-bus.js';
+import { roomChannel } from '../cluster/channels.js';
 import type { Link } from '../core/link.js';
 import type { ConnectionId, TransportId } from '../core/ids.js';
 import { noMetrics } from '../core/metrics.js';

@@ -1,4 +1,4 @@
-import { roomChannel } from '../cluster/cluster-bus.js';
+import { roomChannel } from '../cluster/channels.js';
 import type { Link } from '../core/link.js';
 import type { ConnectionId } from '../core/ids.js';
 import { noMetrics } from '../core/metrics.js';

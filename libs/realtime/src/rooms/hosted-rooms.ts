@@ -1,4 +1,5 @@
-import { roomChannel, type ClusterBus } from '../cluster/cluster-bus.js';
+import { roomChannel } from '../cluster/channels.js';
+import type { ClusterBus } from '../cluster/cluster-bus.js';
 import type { Cancel, Clock } from '../core/clock.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import type { HostedPresence } from '../presence/hosted-presence.js';

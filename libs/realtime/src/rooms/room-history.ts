@@ -1,5 +1,6 @@
 import type { HistoryReply, Position, Publication } from 'nestjs-realtime-protocol';
-import { roomChannel, type ClusterBus } from '../cluster/cluster-bus.js';
+import { roomChannel } from '../cluster/channels.js';
+import type { ClusterBus } from '../cluster/cluster-bus.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import { isContinuous, isRecoverable } from '../history/recovery.js';

@@ -1,5 +1,6 @@
 import type { Position, PublishReply } from 'nestjs-realtime-protocol';
-import { roomChannel, type ClusterBus } from '../cluster/cluster-bus.js';
+import { roomChannel } from '../cluster/channels.js';
+import type { ClusterBus } from '../cluster/cluster-bus.js';
 import type { Clock } from '../core/clock.js';
 import { randomId } from '../core/ids.js';
 import type { RealtimeMetrics } from '../core/metrics.js';

@@ -27,7 +27,7 @@ local function append()
   local reply = redis.pcall('XADD', KEYS[1], id, unpack(entry))
   if type(reply) == 'table' and reply.err and string.find(reply.err, 'equal or smaller', 1, true) then
     -- Not our numbers: as if the stream had been lost.
-    redis.call('DEL', KEYS[1])
+    eraseStream()
     log.start = log.offset
     reply = redis.pcall('XADD', KEYS[1], id, unpack(entry))
   end

@@ -42,6 +42,12 @@ local function fork(server)
   log.meta[log.forgotten] = nil
 end
 
+-- Never another kind of key, whoever it belongs to: XRANGE says WRONGTYPE then, and ends the script.
+local function eraseStream()
+  redis.call('XRANGE', KEYS[1], '+', '+')
+  redis.call('DEL', KEYS[1])
+end
+
 -- False if there is no log and none may be made. Writes nothing but the end of a stream whose numbers nobody knows.
 local function openLog(mayCreate)
   local time = redis.call('TIME')
@@ -53,7 +59,7 @@ local function openLog(mayCreate)
   log.now = time[1] * 1000 + math.floor(time[2] / 1000)
   log.meta = meta
   log.isNew = not meta.epoch
-  if log.isNew and hasStream then redis.call('DEL', KEYS[1]) end
+  if log.isNew and hasStream then eraseStream() end
   if log.isNew and not (mayCreate and not isStored) then return false end
   log.offset = tonumber(meta.offset or '0')
   log.start = hasStream and tonumber(meta.start or '0') or log.offset
