@@ -79,6 +79,7 @@ export function createAdapterDeps(
     onFirstServer: parts.onFirstServer,
     gatewayGuard: parts.gatewayGuard,
     clusterAdapter: () => constructible(parts.clusterAdapter()),
+    warn: parts.warn,
   };
 }
 

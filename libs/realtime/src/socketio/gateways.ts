@@ -1,5 +1,6 @@
 import type { Type } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
+import { NamespaceGateways } from './namespace-gateways.js';
 import { answerFailuresOf } from './nest-failures.js';
 import { sessionOf } from './session-of.js';
 import type { Session } from './session.js';
@@ -7,11 +8,8 @@ import type { Session } from './session.js';
 /** Nest's metadata keys; pinned in test/contract/nest. */
 const IS_GATEWAY = 'websockets:is_gateway';
 const GATEWAY_OPTIONS = 'websockets:gateway_options';
-const GATEWAY_PORT = 'port';
 const MESSAGE = 'message';
 const GUARDS = '__guards__';
-/** Set by `@AllowAnonymous()`. */
-const ALLOW_ANONYMOUS = 'realtime:allow-anonymous';
 
 interface GatewayWrapper {
   readonly metatype: Type;
@@ -25,16 +23,6 @@ interface GatewayHooks {
   handleDisconnect: (...args: unknown[]) => unknown;
 }
 
-/** Which server of the app: the same namespace on another port or path is another one. */
-export interface ServerAddress {
-  /** 0: the app's http server. */
-  readonly port: number;
-  /** Of the gateway's decorator; undefined: the module's. */
-  readonly path: string | undefined;
-}
-
-type NamespaceOption = string | RegExp | ((...args: never[]) => unknown);
-
 /** Options of a gateway's decorator that are about the gateway; all others are about the server, and the module's. */
 const GATEWAY_ONLY = new Set(['namespace', 'path']);
 
@@ -42,6 +30,8 @@ const GATEWAY_ONLY = new Set(['namespace', 'path']);
 export class Gateways {
   /** Known once instances exist, when the first server is created; from then on it does not change. */
   private bound: readonly GatewayWrapper[] | undefined;
+  /** Who serves which namespace; known at the same time. */
+  namespaces = new NamespaceGateways([]);
 
   constructor(
     private readonly modules: ModulesContainer,
@@ -82,6 +72,7 @@ export class Gateways {
   wrapHooks(): void {
     if (this.bound) return;
     this.bound = findGateways(this.modules);
+    this.namespaces = new NamespaceGateways(this.bound.map(({ metatype }) => metatype));
     for (const { metatype, instance, isStatic } of this.bound) {
       if (!isStatic && !this.servesRequestScope) {
         throw new Error(
@@ -92,24 +83,6 @@ export class Gateways {
       const target = (isStatic ? instance : (metatype.prototype as object)) as Partial<GatewayHooks> | undefined;
       if (target) this.wrap(target);
     }
-  }
-
-  /** Whether a gateway of this namespace on this server admits connections without a token. A subclass does not inherit it. */
-  admitsAnonymous(namespace: string, server: ServerAddress): boolean {
-    return (this.bound ?? []).some(
-      ({ metatype }) =>
-        Reflect.getOwnMetadata(ALLOW_ANONYMOUS, metatype) === true &&
-        isOn(metatype, server) &&
-        servesNamespace(metatype, namespace),
-    );
-  }
-
-  /** Namespaces that are declared as a string, the root included: what one transport may open. */
-  staticNamespaces(): Set<string> {
-    const names = (this.bound ?? [])
-      .map(({ metatype }) => namespaceOf(metatype))
-      .filter((name) => typeof name === 'string');
-    return new Set(names.map(normalize));
   }
 
   private wrap(target: Partial<GatewayHooks>): void {
@@ -192,26 +165,6 @@ function advice(key: string): string {
   if (key === 'maxHttpBufferSize') return "'limits.maxPayloadBytes'";
   if (key === 'pingInterval' || key === 'pingTimeout') return "'heartbeat'";
   return `'socketio.${key}'`;
-}
-
-function namespaceOf(gateway: Type): NamespaceOption {
-  const options = Reflect.getMetadata(GATEWAY_OPTIONS, gateway) as { namespace?: NamespaceOption } | undefined;
-  return options?.namespace ?? '/';
-}
-
-function isOn(gateway: Type, { port, path }: ServerAddress): boolean {
-  const options = Reflect.getMetadata(GATEWAY_OPTIONS, gateway) as { path?: string } | undefined;
-  return ((Reflect.getMetadata(GATEWAY_PORT, gateway) as number | undefined) ?? 0) === port && options?.path === path;
-}
-
-function servesNamespace(gateway: Type, namespace: string): boolean {
-  const declared = namespaceOf(gateway);
-  if (typeof declared === 'string') return normalize(declared) === namespace;
-  return declared instanceof RegExp && declared.test(namespace);
-}
-
-function normalize(namespace: string): string {
-  return namespace.startsWith('/') ? namespace : `/${namespace}`;
 }
 
 const WRAPPED = Symbol('nestjs-realtime:wrapped');

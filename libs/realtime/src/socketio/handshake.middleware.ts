@@ -2,10 +2,11 @@ import type { Server, Socket } from 'socket.io';
 import type { ConnectionFlow } from '../connection/connection-flow.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
-import type { Gateways, ServerAddress } from './gateways.js';
+import type { Gateways } from './gateways.js';
 import type { Internals } from './internals/internals.js';
 import { lighten } from './lighten.js';
 import type { MessageDispatcher } from './message-dispatcher.js';
+import type { ServerAddress } from './namespace-gateways.js';
 import { Session, type ReportError } from './session.js';
 import { sessionOf } from './session-of.js';
 import { TransportState } from './transport-state.js';
@@ -78,11 +79,11 @@ export class Handshake {
     // CONNECTs that came together with the one that closed the transport.
     if (!session.isOpen) return;
     const transport = TransportState.of(socket, this.onEnd);
-    this.maxNamespaces ??= this.deps.gateways.staticNamespaces().size + EXTRA_NAMESPACES;
+    this.maxNamespaces ??= this.deps.gateways.namespaces.staticNamespaces().size + EXTRA_NAMESPACES;
     if (transport.size >= this.maxNamespaces || !transport.begin(session)) return session.closeTransport();
     try {
       session.connection = await this.deps.flow.open(session, {
-        allowAnonymous: this.deps.gateways.admitsAnonymous(session.namespace, address),
+        allowAnonymous: this.deps.gateways.namespaces.admitsAnonymous(socket.nsp, address),
       });
     } catch (error) {
       transport.end(session);

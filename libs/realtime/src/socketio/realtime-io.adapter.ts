@@ -39,7 +39,10 @@ export interface RealtimeAdapterDeps {
   readonly gatewayGuard?: object | undefined;
   /** Socket.IO's own cluster adapter for each new server, if there is one. */
   readonly clusterAdapter: () => ServerOptions['adapter'] | undefined;
+  readonly warn: (line: string) => void;
 }
+
+type CreateOptions = NonNullable<Parameters<IoAdapter['create']>[1]>;
 
 /**
  * Nest's WebSocket adapter of this library: makes the Socket.IO servers, and leads every connection and message through
@@ -56,6 +59,14 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
     if (deps.internals.directHandlers) makeHandlersDirect();
     deps.gateways.answerFailures();
     if (deps.gatewayGuard) deps.gateways.prependGuard(deps.gatewayGuard);
+  }
+
+  /** Asked for each gateway with a namespace. */
+  override create(port: number, options?: CreateOptions): ReturnType<IoAdapter['create']> {
+    const make = (): ReturnType<IoAdapter['create']> => super.create(port, options);
+    const pattern: unknown = options?.namespace;
+    if (!(pattern instanceof RegExp) && typeof pattern !== 'function') return make();
+    return this.deps.gateways.namespaces.parentOf(pattern as RegExp, { port, path: options?.path }, make);
   }
 
   /** Extend it to change options of all servers; call `super`. */
@@ -76,7 +87,9 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
     this.deps.sessions.install(server);
     tuneServer(server, this.deps);
     this.deps.sockets.add(server);
-    this.deps.handshake.install(server, { port, path: options?.path });
+    const address = { port, path: options?.path };
+    this.deps.handshake.install(server, address);
+    this.deps.gateways.namespaces.prepare(address, (namespace) => server.of(namespace as string));
     return server;
   }
 
@@ -120,6 +133,7 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
     if (this.hasServer) return;
     this.hasServer = true;
     this.deps.gateways.wrapHooks();
+    for (const line of this.deps.gateways.namespaces.warnings()) this.deps.warn(line);
     this.deps.onFirstServer();
   }
 
