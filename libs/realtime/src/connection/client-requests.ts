@@ -94,9 +94,14 @@ export class ClientRequests {
     const match = this.deps.policies.match(room);
     const { principal, link } = connection;
     const context = { principal, room, params: match?.params ?? {}, namespace: link.namespace, connectionId: link.id };
-    const mayPublish = await match?.declared.policy.canPublish?.({ ...context, event, data: fields['data'] });
-    if (mayPublish !== true) throw new RealtimeError('FORBIDDEN');
-    return this.deps.publisher.publishAs(principal.id, room, { event, data: fields['data'], id });
+    return this.whileIn(
+      { connection, room },
+      () => match?.declared.policy.canPublish?.({ ...context, event, data: fields['data'] }),
+      (mayPublish) => {
+        if (mayPublish !== true) throw new RealtimeError('FORBIDDEN');
+        return this.deps.publisher.publishAs(principal.id, room, { event, data: fields['data'], id });
+      },
+    );
   }
 
   private async readHistory(connection: Connection, data: unknown): Promise<HistoryReply> {
@@ -108,7 +113,7 @@ export class ClientRequests {
       limit: checkWhole('limit', limit, { least: 1, most: MAX_RECOVERED }),
     };
     const bounds = { maxBytes: MAX_RECOVERED_BYTES, maxAttachments: MAX_ATTACHMENTS };
-    return this.deps.histories.read(room, query, bounds);
+    return this.readWhileIn(connection, room, () => this.deps.histories.read(room, query, bounds));
   }
 
   private async readPresence(connection: Connection, data: unknown): Promise<unknown> {
@@ -118,10 +123,8 @@ export class ClientRequests {
     const { cursor } = readRecord(data);
     const state: PresenceState = presence.state();
     if (cursor === undefined && state.users) return state;
-    return this.deps.store.list(room, {
-      cursor: cursor === undefined ? undefined : readText(data, 'cursor'),
-      limit: PAGE,
-    });
+    const from = cursor === undefined ? undefined : readText(data, 'cursor');
+    return this.readWhileIn(connection, room, () => this.deps.store.list(room, { cursor: from, limit: PAGE }));
   }
 
   private async updateMeta(connection: Connection, data: unknown): Promise<null> {
@@ -145,6 +148,30 @@ export class ClientRequests {
       if (isSameTransport) this.deps.flow.renew(member, credentials);
     }
     return { expiresAt: credentials.principal.expiresAt };
+  }
+
+  /** `finish` runs in the turn that sees that nobody has removed the connection from the room while `work` took its time. */
+  private async whileIn<T, R>(
+    { connection, room }: { connection: Connection; room: string },
+    work: () => T | Promise<T>,
+    finish: (result: Awaited<T>) => R | Promise<R>,
+  ): Promise<R> {
+    const action = this.deps.membership.begin(connection, room);
+    try {
+      const result = await work();
+      action.check();
+      return await finish(result);
+    } finally {
+      action.end();
+    }
+  }
+
+  /** What is read of a room is for who is still in it: after a leave is answered, nothing of it reaches the client. */
+  private readWhileIn<T>(connection: Connection, room: string, read: () => Promise<T>): Promise<T> {
+    return this.whileIn({ connection, room }, read, (result) => {
+      if (!connection.rooms.has(room)) throw new RealtimeError('FORBIDDEN');
+      return result;
+    });
   }
 
   /** As `ownRoom`, after the joins that the client sent before: it need not wait for their answers. */

@@ -38,8 +38,7 @@ export class ClusterCommands {
   }
 
   private removeFrom(room: string, isMeant: (member: RoomMember) => boolean, status: 'kicked' | 'closed'): void {
-    const members = [...this.deps.registry.members(room)].filter(isMeant);
-    for (const member of members) this.deps.membership.remove(member, room, { status, code: 'FORBIDDEN' });
+    this.deps.membership.removeAll(room, isMeant, { status, code: 'FORBIDDEN' });
   }
 
   private revoke(command: Extract<ClusterCommand, { kind: 'revoke' }>): void {

@@ -76,8 +76,8 @@ export class ConnectionFlow {
     } satisfies Hello);
   }
 
-  /** The socket is gone, whoever ended it. Presence waits for the user to come back if it may. */
-  close(connection: Connection, options: { graceful: boolean }): void {
+  /** The socket is gone. Presence waits for the user to come back if it may; `isExpelled`: the server ended it for good. */
+  close(connection: Connection, options: { graceful: boolean; isExpelled?: boolean }): void {
     this.deps.expiry.unwatch(connection);
     this.deps.membership.departAll(connection, options);
     if (!connection.principal.isAnonymous) this.deps.slots.release(connection);

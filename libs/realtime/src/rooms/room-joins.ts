@@ -5,6 +5,7 @@ import { RealtimeError } from '../core/realtime-error.js';
 import type { NodePresence } from '../presence/node-presence.js';
 import type { HostedRooms } from './hosted-rooms.js';
 import { JoinBudget, whenSendable } from './join-budget.js';
+import type { RemovalWatch, WatchedAction } from './removal-watch.js';
 import { enterTracked, isTracked } from './room-entry.js';
 import type { RoomMember } from './room-member.js';
 import type { RoomFollowers } from './room-payload.js';
@@ -17,6 +18,8 @@ export interface RoomJoinsDeps {
   readonly registry: RoomRegistry;
   readonly hosted: HostedRooms;
   readonly presence: NodePresence;
+  /** Joins under way, which a removal ends. */
+  readonly removals: RemovalWatch;
   readonly clock: Clock;
   readonly metrics: Pick<RealtimeMetrics, 'recovered'>;
   /** Rooms of a connection. 0: no limit. */
@@ -35,9 +38,18 @@ export interface Admission {
   readonly onEntered?: (() => void) | undefined;
 }
 
+/** One room that a connection asks for. */
+export interface Wish {
+  /** Undefined: not even that can be read. */
+  readonly room: string | undefined;
+  /** Asks whoever has to be asked; its refusal rejects. */
+  admit(): Promise<Admission>;
+}
+
 export type JoinOutcome = { readonly reply: JoinReply } | { readonly error: unknown };
 
 interface Prepared extends Admission {
+  readonly action: WatchedAction | undefined;
   readonly followers: RoomFollowers;
   release(): void;
 }
@@ -45,19 +57,26 @@ interface Prepared extends Admission {
 /**
  * How a connection enters rooms: first everything that takes time, for all of them at once; then, in one synchronous turn,
  * it enters and is answered. Refuses what the answer cannot carry now. Invariant: no publication of a room reaches the
- * connection between the moment that its reply speaks of and the reply, and none of later is missing.
+ * connection between the moment that its reply speaks of and the reply, and none of later is missing. Whoever is removed from a
+ * room while it asks to get in does not get in.
  */
 export class RoomJoins {
   constructor(private readonly deps: RoomJoinsDeps) {}
 
   /** `answer` is called once, in the turn in which the connection enters; what it throws rejects. Keeps the order of the connection's joins and leaves. */
-  run(
-    member: RoomMember,
-    admissions: readonly (() => Promise<Admission>)[],
-    answer: (outcomes: readonly JoinOutcome[]) => void,
-  ): Promise<void> {
-    return member.inOrder(async () => {
-      const settled = await Promise.allSettled(admissions.map(async (admit) => this.prepare(member, await admit())));
+  run(member: RoomMember, wishes: readonly Wish[], answer: (outcomes: readonly JoinOutcome[]) => void): Promise<void> {
+    const { removals } = this.deps;
+    const watched = wishes.map((wish) => ({
+      wish,
+      action: wish.room === undefined ? undefined : removals.begin(member, wish.room),
+    }));
+    const joined = member.inOrder(async () => {
+      const settled = await Promise.allSettled(
+        watched.map(async ({ wish, action }) => {
+          action?.check();
+          return this.prepare(member, await wish.admit(), action);
+        }),
+      );
       try {
         await whenSendable(member.link, this.halfBuffer, this.deps.clock);
         const budget = new JoinBudget(this.halfBuffer);
@@ -70,6 +89,7 @@ export class RoomJoins {
         for (const one of settled) if (one.status === 'fulfilled') one.value.release();
       }
     });
+    return joined.finally(() => watched.forEach(({ action }) => action?.end()));
   }
 
   private get halfBuffer(): number {
@@ -77,7 +97,11 @@ export class RoomJoins {
     return maxSendBufferBytes === 0 ? Infinity : maxSendBufferBytes / 2;
   }
 
-  private async prepare(member: RoomMember, admission: Admission): Promise<Prepared> {
+  private async prepare(
+    member: RoomMember,
+    admission: Admission,
+    action: WatchedAction | undefined,
+  ): Promise<Prepared> {
     const { hosted } = this.deps;
     const { room, match, meta, wanted } = admission;
     const options = match?.declared.options;
@@ -91,7 +115,7 @@ export class RoomJoins {
         undo.push(() => this.forget(member, room));
         await enterTracked(this.deps.presence, room, { member, meta, maxMembers: options.maxMembers ?? 0 });
       }
-      return { ...admission, followers, release };
+      return { ...admission, action, followers, release };
     } catch (error) {
       release();
       throw error;
@@ -105,6 +129,7 @@ export class RoomJoins {
     try {
       if (!registry.isRegistered(member) || !member.link.isOpen)
         throw new RealtimeError('UNAVAILABLE', 'The connection is gone');
+      prepared.action?.check();
       const isNew = !member.rooms.has(room);
       if (isNew) this.checkCount(member);
       const recovery = budget.take(followers.history?.recover(wanted, member));

@@ -41,7 +41,8 @@ export class RoomManager {
 
   /**
    * Puts a connection of this node, or all connections of a user in the cluster, into a room. No policy is asked.
-   * @throws RealtimeError `LIMIT_EXCEEDED` (rooms of the connection, members of the room), `UNAVAILABLE` (engine away).
+   * @throws RealtimeError `LIMIT_EXCEEDED` (rooms of the connection, members of the room), `UNAVAILABLE` (engine away),
+   * `FORBIDDEN` (it was kicked, or the room was closed, before it was in).
    */
   async join(
     target: SocketLike | { readonly userId: string },
@@ -70,7 +71,11 @@ export class RoomManager {
     await this.deps.membership.leave(this.memberOf(target), room);
   }
 
-  /** Removes connections from a room on every node, also on one that is cut off now. Resolves when the cluster took it. */
+  /**
+   * Removes connections from a room on every node, also on one that is cut off now, and ends what they have begun there: joins
+   * that wait or are being decided, publications that a policy still looks at. What they ask for after it is decided anew.
+   * Resolves when the cluster took it.
+   */
   async kick(room: string, target: { userId: string } | { connectionId: string }, reason?: string): Promise<void> {
     checkRoom(room);
     if ('userId' in target)
@@ -84,7 +89,7 @@ export class RoomManager {
       });
   }
 
-  /** Removes everybody from a room, on every node. */
+  /** Removes everybody from a room, on every node, as `kick` does. */
   async close(room: string, reason?: string): Promise<void> {
     await this.deps.commands.append({ kind: 'close-room', room: checkRoom(room), reason });
   }

@@ -4,8 +4,9 @@ import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { NodePresence } from '../presence/node-presence.js';
 import type { HostedRooms } from './hosted-rooms.js';
+import { RemovalWatch, type WatchedAction } from './removal-watch.js';
 import { checkClientRoom, isTracked } from './room-entry.js';
-import { RoomJoins, type Admission, type JoinOutcome } from './room-joins.js';
+import { RoomJoins, type Admission, type JoinOutcome, type Wish } from './room-joins.js';
 import type { RoomMember } from './room-member.js';
 import { askToJoin, type PolicyMatch, type RoomPolicies } from './room-policies.js';
 import type { Wanted } from './room-recovery.js';
@@ -25,6 +26,9 @@ export interface RoomMembershipDeps {
   readonly maxSendBufferBytes: number;
 }
 
+/** What a member is told of its end in a room. */
+export type Removal = Omit<RoomStatus, 'room'>;
+
 /** What a client says of one room that it wants to join. */
 export interface ClientJoin {
   readonly room: unknown;
@@ -42,13 +46,14 @@ interface Asked {
 /**
  * How a connection gets into a room and out of it, on this node. Asks policies for clients, not for server code.
  * Invariants: a join is answered only when the room's channel is active here; whatever ends half-way leaves no trace;
- * after a leave nothing of the room reaches the client.
+ * after a leave nothing of the room reaches the client; a removal counts for what the client has begun in the room.
  */
 export class RoomMembership {
   private readonly joins: RoomJoins;
+  private readonly removals = new RemovalWatch();
 
   constructor(private readonly deps: RoomMembershipDeps) {
-    this.joins = new RoomJoins(deps);
+    this.joins = new RoomJoins({ ...deps, removals: this.removals });
   }
 
   /**
@@ -60,14 +65,14 @@ export class RoomMembership {
     requests: readonly (() => ClientJoin)[],
     answer: (outcomes: readonly JoinOutcome[]) => void,
   ): Promise<void> {
-    const admissions = requests.map((read) => async () => this.admitClient(member, read()));
-    return this.joins.run(member, admissions, answer);
+    const wishes = requests.map((read) => this.wishOf(member, read));
+    return this.joins.run(member, wishes, answer);
   }
 
-  /** Server code may join a connection to any valid room. */
+  /** Server code may join a connection to any valid room. Rejects with `FORBIDDEN` if it is removed from there meanwhile. */
   async joinAsServer(member: RoomMember, room: string, meta?: unknown): Promise<void> {
     const admission: Admission = { room, match: this.deps.policies.match(room), meta, wanted: {} };
-    await this.joins.run(member, [() => Promise.resolve(admission)], ([outcome]) => {
+    await this.joins.run(member, [{ room, admit: () => Promise.resolve(admission) }], ([outcome]) => {
       if (outcome && 'error' in outcome) throw outcome.error;
     });
   }
@@ -76,16 +81,31 @@ export class RoomMembership {
     return member.inOrder(async () => this.depart(member, room));
   }
 
-  /** Removes the connection at once and tells it why. */
-  remove(member: RoomMember, room: string, status: Omit<RoomStatus, 'room'>): void {
+  /** What a client that is in the room is about to do there. Every call needs an `end()`. @throws RealtimeError `FORBIDDEN` */
+  begin(member: RoomMember, room: string): WatchedAction {
+    if (!member.rooms.has(room)) throw new RealtimeError('FORBIDDEN');
+    return this.removals.begin(member, room);
+  }
+
+  /** Removes connections at once, also those that are about to get in, and tells them why. */
+  removeAll(room: string, isMeant: (member: RoomMember) => boolean, status: Removal): void {
+    this.removals.overrule(room, isMeant, removed(status.code));
+    for (const member of [...this.deps.registry.members(room)].filter(isMeant)) this.remove(member, room, status);
+  }
+
+  private remove(member: RoomMember, room: string, status: Removal): void {
     if (!member.rooms.has(room)) return;
     this.depart(member, room);
     member.link.emit(SERVER_EVENTS.room, { room, ...status } satisfies RoomStatus);
   }
 
-  /** The connection is gone: presence waits for the user to come back, everything else ends now. */
-  departAll(member: RoomMember, options: { graceful: boolean }): void {
+  /**
+   * The connection is gone: presence waits for the user to come back, everything else ends now. What a client that left by
+   * itself has asked for before goes on; `isExpelled`: the server has ended it, and that ends.
+   */
+  departAll(member: RoomMember, options: { graceful: boolean; isExpelled?: boolean }): void {
     for (const room of this.deps.registry.unregister(member)) {
+      if (options.isExpelled) this.removals.overrule(room, (one) => one === member, removed());
       this.deps.hosted.release(room, { isHold: false });
       if (!isTracked(this.deps.policies.match(room)?.declared.options)) continue;
       const ids = { userId: member.principal.id, connectionId: member.link.id };
@@ -101,6 +121,17 @@ export class RoomMembership {
     if (this.deps.registry.isRegistered(member)) this.deps.registry.add(member, room);
     if (this.deps.hosted.isReachable) await active;
     this.deps.hosted.release(room, { isHold: true });
+  }
+
+  private wishOf(member: RoomMember, read: () => ClientJoin): Wish {
+    try {
+      const request = read();
+      const room = typeof request.room === 'string' ? request.room : undefined;
+      return { room, admit: () => this.admitClient(member, request) };
+    } catch {
+      // Which fails again, as the answer.
+      return { room: undefined, admit: async () => this.admitClient(member, read()) };
+    }
   }
 
   /** Asks whoever decides about the room; the own room of the client's user needs nobody. */
@@ -140,8 +171,12 @@ export class RoomMembership {
       const context = { principal, room, params: match.params, namespace: link.namespace, connectionId: link.id, meta };
       askToJoin(match, context).then(
         (decision) => this.askAgainIn(decision.expiresInMs, asked),
-        () => this.remove(member, room, { status: 'kicked', code: 'FORBIDDEN' }),
+        () => this.removeAll(room, (one) => one === member, { status: 'kicked', code: 'FORBIDDEN' }),
       );
     });
   }
+}
+
+function removed(code = 'FORBIDDEN'): RealtimeError {
+  return new RealtimeError(code, 'Removed from the room meanwhile');
 }

@@ -113,14 +113,17 @@ export class Handshake {
     session.end();
     if (!connection) return;
     session.connection = undefined;
-    this.deps.flow.close(connection, { graceful: isLost(reason) });
+    this.deps.flow.close(connection, { graceful: isLost(reason), isExpelled: reason === EXPELLED });
     if (session.isServed) this.deps.metrics.disconnected(session.namespace, reason);
   }
 }
 
+/** `socket.disconnect()` of the library or the app: for revoked credentials, for example. */
+const EXPELLED = 'server namespace disconnect';
+
 /** After an explicit end nobody waits for the user to come back. */
 function isLost(reason: string): boolean {
-  return reason !== 'client namespace disconnect' && reason !== 'server namespace disconnect';
+  return reason !== 'client namespace disconnect' && reason !== EXPELLED;
 }
 
 function isOurClient(auth: unknown): boolean {
