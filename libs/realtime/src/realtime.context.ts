@@ -1,7 +1,9 @@
 import { Logger } from '@nestjs/common';
 import type { Clock } from './core/clock.js';
+import { FailureLog } from './core/failure-log.js';
 import type { NodeId } from './core/ids.js';
 import type { summarize } from './core/metrics-summary.js';
+import { onOneLine } from './core/printable.js';
 import type { Engine } from './realtime.engine.js';
 import type { ErrorContext, ResolvedRealtimeOptions } from './realtime.options.js';
 
@@ -20,6 +22,7 @@ export class NodeContext {
   readonly metrics: ReturnType<typeof summarize>;
   readonly nodeId: NodeId;
   readonly logger = new Logger('Realtime');
+  private readonly failures: FailureLog;
 
   constructor(init: ContextInit) {
     this.options = init.options;
@@ -27,22 +30,25 @@ export class NodeContext {
     this.clock = init.clock;
     this.metrics = init.metrics;
     this.nodeId = init.options.cluster.nodeId as NodeId;
+    this.failures = new FailureLog(init.clock, (line, stack) => this.logger.error(line, stack));
   }
 
-  /** Logged with its stack, and told to `onError`. */
+  /** Logged with its stack, at most once a second for each event and place that throws; told to `onError` each time. */
   report(error: unknown, context: Partial<ErrorContext> = {}): void {
-    const where = context.event === undefined ? '' : ` in '${context.event.slice(0, 64)}'`;
-    this.logger.error(`Unexpected failure${where}`, error instanceof Error ? error.stack : String(error));
+    this.failures.say('Unexpected failure', context.event, error);
     const full = { event: undefined, connectionId: undefined, namespace: undefined, userId: undefined, ...context };
     try {
-      this.options.onError?.(error, full);
+      const told: unknown = this.options.onError?.(error, full);
+      if (told instanceof Promise) told.catch(this.onErrorFailed);
     } catch (failure) {
-      this.logger.error('onError threw', failure instanceof Error ? failure.stack : String(failure));
+      this.onErrorFailed(failure);
     }
   }
 
+  private readonly onErrorFailed = (failure: unknown): void => this.failures.say('onError threw', undefined, failure);
+
   /** Expected while the engine is away: counted there and said once, so only for those who debug. */
   readonly note = (error: unknown): void => {
-    this.logger.debug(error instanceof Error ? error.message : String(error));
+    this.logger.debug(onOneLine(error instanceof Error ? error.message : String(error)));
   };
 }

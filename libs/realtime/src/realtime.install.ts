@@ -4,6 +4,7 @@ import { Logger } from '@nestjs/common';
 import type { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { Admission } from './connection/admission.js';
 import { isFitForGateways } from './core/enhancers.js';
+import { printable } from './core/printable.js';
 import { clientAddress } from './limits/client-address.js';
 import { GatewayGuards } from './limits/gateway-guards.js';
 import { decideSend } from './limits/send-buffer-limit.js';
@@ -14,7 +15,7 @@ import { NO_INTERNALS, type Internals } from './socketio/internals/internals.js'
 import { proveAtBoot } from './socketio/internals/boot-proof.js';
 import { hasGateways } from './socketio/gateways.js';
 import { RealtimeIoAdapter } from './socketio/realtime-io.adapter.js';
-import { RefusalLog, printable } from './socketio/refusal-log.js';
+import { RefusalLog } from './socketio/refusal-log.js';
 
 /** What the module does with the adapter after it has been installed. */
 export interface InstalledAdapter {

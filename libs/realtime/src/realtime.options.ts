@@ -47,7 +47,7 @@ export interface RealtimeOptions {
   socketio?: Readonly<Record<string, unknown>> | undefined;
   /** A subclass of `RealtimeIoAdapter`. */
   adapter?: (new (deps: RealtimeAdapterDeps) => RealtimeIoAdapter) | undefined;
-  /** Hears of every unexpected failure, for Sentry and friends. What it throws is ignored. */
+  /** Hears of every unexpected failure, each time: clients cause as many as their limits allow. What it throws is logged and ignored. */
   onError?: ((error: unknown, context: ErrorContext) => void) | undefined;
 }
 

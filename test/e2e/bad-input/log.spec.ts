@@ -1,5 +1,6 @@
 import { BadRequestException, HttpException, InternalServerErrorException } from '@nestjs/common';
 import { MessageBody, SubscribeMessage, WebSocketGateway, WsException } from '@nestjs/websockets';
+import { RoomPolicy, type RoomContext } from 'nestjs-realtime';
 import { ManualClock } from 'nestjs-realtime/testing';
 import type { RawClient } from '../../support/raw-client.js';
 import { HostileApp, refusal } from './hostile-app.js';
@@ -16,6 +17,18 @@ class LogGateway {
   @SubscribeMessage('fail')
   fail(@MessageBody() { kind }: { kind: string }): never {
     throw failureOf(kind);
+  }
+
+  @SubscribeMessage('parse')
+  parse(@MessageBody() body: string): unknown {
+    return JSON.parse(body);
+  }
+}
+
+@RoomPolicy('chat/:id')
+class ChatPolicy {
+  canJoin({ params }: RoomContext): never {
+    throw new Error(`no such chat ${params.id}`);
   }
 }
 
@@ -49,7 +62,7 @@ describe('when what is refused would harm a log', () => {
   let mallory: RawClient;
 
   beforeAll(async () => {
-    hostile = await HostileApp.boot({ providers: [LogGateway], clock }, { namespace: NS, event: 'ping' });
+    hostile = await HostileApp.boot({ providers: [LogGateway, ChatPolicy], clock }, { namespace: NS, event: 'ping' });
   });
 
   beforeEach(async () => {
@@ -114,5 +127,41 @@ describe('when what is refused would harm a log', () => {
     expect(await flood(50)).toEqual([expect.stringContaining('Refused "flood-0" with NOT_FOUND')]);
     clock.advance(1_000);
     expect(await flood(1)).toEqual([expect.stringMatching(/NOT_FOUND.*\(and 49 more since\)/)]);
+  });
+
+  it('logs one failure of a handler once a second with its stack, and tells onError each time', async () => {
+    const fail = async (times: number): Promise<string[]> => {
+      for (let index = 0; index < times; index += 1) mallory.send(`2${NS},["fail"]`);
+      expect(await mallory.ask(NS, '["ping"]')).toBe('pong');
+      return hostile.log.drain();
+    };
+    const [first, ...more] = await fail(50);
+    expect(more).toEqual([]);
+    expect(first).toMatch(/^Unexpected failure TypeError: .*\n +at /);
+    expect(hostile.reported).toHaveLength(50);
+    clock.advance(1_000);
+    expect(await fail(1)).toEqual([expect.stringContaining('Unexpected failure (and 49 more since)')]);
+  });
+
+  it.each([
+    ["a handler's failure", JSON.stringify(['parse', '{"a":\u001b[31m\u202e\r\n[Nest] ERROR forged'])],
+    ["a policy's failure", JSON.stringify(['realtime:join', { room: 'chat/%0d%0a%1b%5b31mforged%e2%80%ae' }])],
+  ])('escapes what a client put into %s', async (_name, message) => {
+    await mallory.ask(NS, message);
+    const entry = hostile.log.drain().join('\n');
+    expect(entry).toMatch(/forged|SyntaxError/);
+    expect(entry.replaceAll('\n    at ', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+  });
+});
+
+describe('when onError itself fails later', () => {
+  it('logs its rejection, and the process goes on', async () => {
+    const onError = (): Promise<void> => Promise.reject(new Error('Sentry is away'));
+    const options = { providers: [LogGateway], realtime: { onError } };
+    await using hostile = await HostileApp.boot(options, { namespace: NS, event: 'ping' });
+    await using mallory = await hostile.raw(NS);
+    expect(await mallory.ask(NS, '["fail"]')).toEqual(refusal('INTERNAL'));
+    await hostile.survives();
+    expect(hostile.log.drain().join()).toContain('onError threw');
   });
 });

@@ -1,4 +1,5 @@
 import type { Cancel } from '../core/clock.js';
+import { onOneLine, printable } from '../core/printable.js';
 import type { RedisConnection } from './redis-connection.js';
 import { RedisLink } from './redis-link.js';
 import { reconnectDelayMs, type BufferListener, type WireClient } from './wire-client.js';
@@ -179,7 +180,9 @@ export class AdapterSubscriber {
     metrics.dropped('adapter-subscribe');
     if (this.#link.client === undefined) return;
     if (subscription.refusals === 0) {
-      logger.warn(`the Socket.IO adapter cannot subscribe to ${subscription.channel}: ${String(error)}`);
+      logger.warn(
+        `the Socket.IO adapter cannot subscribe to ${printable(subscription.channel)}: ${onOneLine(String(error))}`,
+      );
     }
     subscription.cancelRetry();
     const delayMs = reconnectDelayMs((subscription.refusals += 1));

@@ -1,6 +1,7 @@
 import { probeChannel } from '../cluster/channels.js';
 import type { BusListener, BusState, ClusterBus } from '../cluster/cluster-bus.js';
 import { randomId } from '../core/ids.js';
+import { onOneLine } from '../core/printable.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import { ChannelSubscriptions } from './channel-subscriptions.js';
 import { EchoProbe } from './echo-probe.js';
@@ -155,7 +156,7 @@ export class RedisBus implements ClusterBus {
     } catch (error) {
       // Whatever arrives on our channels, an exception here would end the process from inside the socket's parser.
       this.#connection.metrics.dropped('bus-listener-error');
-      this.#connection.logger.error(`a listener of the cluster bus threw: ${String(error)}`);
+      this.#connection.logger.error(`a listener of the cluster bus threw: ${onOneLine(String(error))}`);
     }
   }
 
@@ -175,7 +176,7 @@ export class RedisBus implements ClusterBus {
     this.#connection.metrics.dropped('bus-subscribe-refused');
     // A broken connection comes back by itself; a refusal (ACL) is said aloud and tried again with a new one.
     if (this.#link.client === undefined) return;
-    this.#connection.logger.warn(`Redis refused a subscription: ${String(error)}`);
+    this.#connection.logger.warn(`Redis refused a subscription: ${onOneLine(String(error))}`);
     this.#link.replace();
   }
 

@@ -1,23 +1,5 @@
 import { ManualClock } from '../testing/manual-clock.js';
-import { RefusalLog, printable } from './refusal-log.js';
-
-describe('when a text of a client is printed', () => {
-  it.each([
-    ['a plain name', 'message.send', '"message.send"'],
-    ['line breaks', 'x\r\n[Nest] forged', '"x\\r\\n[Nest] forged"'],
-    ['an escape sequence', 'x\u001b[2J\u0007', '"x\\u001b[2J\\u0007"'],
-    ['eight-bit control characters', 'x\u009b2J\u0085\u007f', '"x?2J??"'],
-    ['separators of lines', 'x\u2028y\u2029', '"x?y?"'],
-    ['a right-to-left override', 'x\u202eemit\u2066', '"x?emit?"'],
-    ['half a character', 'x\ud800', '"x\\ud800"'],
-    ['quotes', 'x" with NOT_FOUND', '"x\\" with NOT_FOUND"'],
-    ['10 KB', 'x'.repeat(10_000), `"${'x'.repeat(64)}…"`],
-  ])('escapes %s', (_name, text, expected) => expect(printable(text)).toBe(expected));
-
-  it('stays short when everything has to be escaped', () => {
-    expect(printable('\u0001'.repeat(10_000)).length).toBeLessThan(500);
-  });
-});
+import { RefusalLog } from './refusal-log.js';
 
 describe('when much is refused', () => {
   it('says one line a second and kind, and counts the others', () => {
