@@ -4,6 +4,7 @@ import { Logger } from '@nestjs/common';
 import type { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { Admission } from './connection/admission.js';
 import { isFitForGateways } from './core/enhancers.js';
+import { connectionLimit } from './core/file-descriptors.js';
 import { printable } from './core/printable.js';
 import { clientAddress } from './limits/client-address.js';
 import { GatewayGuards } from './limits/gateway-guards.js';
@@ -72,6 +73,7 @@ export async function installAdapter(
         runner: runtime.connections.runner,
       },
       ...{ admission: createAdmission(runtime, logger), sockets: runtime.sockets, server: serverOptions(runtime) },
+      maxConnections: connectionLimit(),
       hold: () => runtime.cluster.catchingUp,
       decideSend: (buffer, bytes) => decideSend(buffer, bytes, sendLimit),
       handlerTimeoutMs: runtime.context.options.handlerTimeoutMs,

@@ -29,7 +29,7 @@ export interface RealtimeOptions {
   /** Which proxies may say who the client is and which host it asked for. @default false */
   trustProxy?: TrustProxy | undefined;
   heartbeat?: HeartbeatOptions | undefined;
-  /** Milliseconds in which a transport must open its first namespace, and send the attachments of a message. @default 10_000 */
+  /** Milliseconds for the headers of a request, for a transport's first namespace, for the attachments of a message. @default 10_000 */
   connectTimeoutMs?: number | undefined;
   /** Milliseconds after which a message that was not answered is answered `TIMEOUT`. 0: never. @default 30_000 */
   handlerTimeoutMs?: number | undefined;

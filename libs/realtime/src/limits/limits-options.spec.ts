@@ -1,5 +1,5 @@
 import { checkLimitsOptions } from './check-limits-options.js';
-import { descriptorReserve, fileDescriptorLimit } from './file-descriptors.js';
+import { connectionLimit, descriptorReserve, fileDescriptorLimit } from '../core/file-descriptors.js';
 import { abuseLimit, resolveLimitsOptions } from './limits-options.js';
 
 describe('when limits are left out', () => {
@@ -33,6 +33,8 @@ describe('when limits are left out', () => {
 
   it('keeps a reserve of file descriptors', () => {
     expect([256, 1_024, 20_000, 1_000_000].map(descriptorReserve)).toEqual([64, 103, 1_024, 1_024]);
+    // Room to refuse beyond the transports, and descriptors beyond both.
+    expect([256, 1_024, 20_000].map(connectionLimit)).toEqual([224, 972, 19_488]);
     const limit = fileDescriptorLimit();
     expect(limit === undefined || limit > 0).toBe(true);
   });

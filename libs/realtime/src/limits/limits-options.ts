@@ -1,4 +1,4 @@
-import { descriptorReserve, fileDescriptorLimit } from './file-descriptors.js';
+import { descriptorReserve, fileDescriptorLimit } from '../core/file-descriptors.js';
 import type { TokenBucketLimit } from './token-bucket.js';
 
 /** Limits of `RealtimeModule`. Each protects a node or its neighbours; the app's own rules belong into `@Throttle()`. */

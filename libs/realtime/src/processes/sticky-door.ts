@@ -1,10 +1,11 @@
 import cluster from 'node:cluster';
 import { EventEmitter, once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connectionLimit } from '../core/file-descriptors.js';
 import type { StickyPackage } from './sticky-package.js';
 
-/** Who says nothing is hung up on after this, in milliseconds, as by Node's `headersTimeout`. Then the worker watches. */
-const SILENT_MS = 60_000;
+/** Who says nothing is hung up on after this, in milliseconds, as workers do. Then the worker watches. */
+const SILENT_MS = 10_000;
 const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
 
 /**
@@ -21,6 +22,8 @@ export class StickyDoor {
     const requests = new EventEmitter();
     sticky.setupMaster(requests, { loadBalancingMethod: 'least-connection' });
     const server = createServer({ noDelay: true });
+    const maxConnections = connectionLimit();
+    if (maxConnections !== undefined) server.maxConnections = maxConnections;
     const door = new StickyDoor(server, requests);
     server.listen({ port, ...(host === undefined ? {} : { host }) });
     await once(server, 'listening');

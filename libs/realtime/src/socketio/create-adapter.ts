@@ -13,6 +13,7 @@ import type { SocketIoLocalSockets } from './local-socket-broadcast.js';
 import { MessageDispatcher } from './message-dispatcher.js';
 import type { Internals } from './internals/internals.js';
 import type { RealtimeAdapterDeps } from './realtime-io.adapter.js';
+import { HttpServerLimits } from './http-server-limits.js';
 import { RefusalLog } from './refusal-log.js';
 import { SendBufferWatch, type SendBufferWatchDeps } from './send-buffer-watch.js';
 import { toServerOptions, type SocketServerOptions } from './server-options.js';
@@ -32,6 +33,8 @@ export interface AdapterParts {
   readonly admission: Admission;
   readonly sockets: SocketIoLocalSockets;
   readonly server: SocketServerOptions;
+  /** Of each HTTP server; undefined: no limit. */
+  readonly maxConnections: number | undefined;
   readonly handlerTimeoutMs: number;
   readonly hold: () => Promise<void> | undefined;
   readonly decideSend: SendBufferWatchDeps['decide'];
@@ -65,13 +68,34 @@ export function createAdapterDeps(
   const problems = gateways.problems(serverOptions);
   if (problems.length > 0) throw new Error(`RealtimeModule cannot serve these gateways:\n- ${problems.join('\n- ')}`);
   const refusals = new RefusalLog(clock, parts.warn);
+  const httpLimits = new HttpServerLimits({
+    ...{ headersWithinMs: parts.server.connectTimeoutMs, maxConnections: parts.maxConnections },
+    onTooSlow: () => metrics.handshakeRejected('TIMEOUT'),
+    onDropped: (address) => {
+      metrics.handshakeRejected('UNAVAILABLE');
+      refusals.say(
+        'UNAVAILABLE',
+        address,
+        'as a connection: the HTTP server has as many as it may open (maxConnections)',
+      );
+    },
+  });
   const dispatcher = new MessageDispatcher({
     ...{ clock, metrics, requests: parts.requests, handlerTimeoutMs: parts.handlerTimeoutMs, hold: parts.hold },
     ...{ runner: parts.runner, maxRecordBytes: parts.maxRecordBytes, internals },
     onRefused: (session, event, code) => refusals.say(code, event, `on connection ${session.id}`),
   });
   return {
-    ...{ gateways, dispatcher, serverOptions, internals, turn, sockets: parts.sockets, httpServer: parts.httpServer },
+    ...{
+      httpLimits,
+      gateways,
+      dispatcher,
+      serverOptions,
+      internals,
+      turn,
+      sockets: parts.sockets,
+      httpServer: parts.httpServer,
+    },
     handshake: new Handshake({ flow, gateways, dispatcher, metrics, report, internals }),
     sendBuffers: new SendBufferWatch({ metrics, decide: parts.decideSend }),
     upgrades: new UpgradeGuard({ admission: parts.admission, advise: parts.warn }),

@@ -5,6 +5,7 @@ import { makeHandlersDirect } from './direct-handlers.js';
 import { shareHandlers, type GatewayHandler, type SharesHandlers } from './gateway-handlers.js';
 import type { Gateways } from './gateways.js';
 import type { Handshake } from './handshake.middleware.js';
+import type { HttpServerLimits } from './http-server-limits.js';
 import type { SocketIoLocalSockets } from './local-socket-broadcast.js';
 import type { Internals } from './internals/internals.js';
 import { dropResponse } from './lean-transport.js';
@@ -26,6 +27,7 @@ export interface RealtimeAdapterDeps {
   readonly upgrades: UpgradeGuard;
   readonly sessions: SessionGuard;
   readonly sendBuffers: SendBufferWatch;
+  readonly httpLimits: HttpServerLimits;
   readonly serverOptions: Partial<ServerOptions>;
   /** What may go below the public interfaces of Nest and Socket.IO. */
   readonly internals: Internals;
@@ -83,6 +85,7 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
     const adapter = this.deps.clusterAdapter();
     if (adapter) all.adapter = adapter;
     const server: Server = port === 0 ? new Server(this.appServer(), all) : new Server(port, all);
+    this.deps.httpLimits.install((server as unknown as { httpServer: HttpServer }).httpServer);
     this.deps.upgrades.protect(server);
     this.deps.sessions.install(server);
     tuneServer(server, this.deps);

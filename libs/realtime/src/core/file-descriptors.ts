@@ -13,6 +13,16 @@ export function descriptorReserve(limit: number): number {
   return Math.min(1_024, Math.max(64, Math.ceil(limit / 10)));
 }
 
+/**
+ * Connections that a server may open, so that Redis, files and listening sockets still find a descriptor: more than the
+ * transports, for there must be room to refuse. Undefined where descriptors have no limit.
+ */
+export function connectionLimit(descriptors = fileDescriptorLimit()): number | undefined {
+  return descriptors === undefined
+    ? undefined
+    : Math.max(1, descriptors - Math.ceil(descriptorReserve(descriptors) / 2));
+}
+
 function fromProc(): number | undefined {
   try {
     const soft = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
