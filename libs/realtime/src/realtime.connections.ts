@@ -7,6 +7,8 @@ import type { Connection } from './connection/connection.js';
 import { HandshakeQueue } from './connection/handshake-queue.js';
 import { TransportSlots } from './connection/transport-slots.js';
 import { abuseLimit, type ResolvedLimitsOptions } from './limits/limits-options.js';
+import { KeptBudgets } from './limits/kept-budgets.js';
+import type { FloodLimit } from './limits/transport-budget.js';
 import { TransportLimits } from './limits/transport-limits.js';
 import type { ClusterParts } from './realtime.cluster.js';
 import { RequestRunner } from './requests/request-runner.js';
@@ -31,6 +33,7 @@ const HANDSHAKE_WAIT_MS = 10_000;
 /** The way of connections through this node, and what their clients may ask for. */
 export class ConnectionParts {
   readonly transportLimits: TransportLimits;
+  readonly flood: FloodLimit;
   readonly flow: ConnectionFlow;
   readonly requests: ClientRequests;
   /** Undefined: requests are not known. */
@@ -45,6 +48,12 @@ export class ConnectionParts {
     const isEngineUp = (): boolean => engine.bus.state === 'up';
     const slots = new TransportSlots(presence, engine.commands, limits.transportsPerUser, metrics, isEngineUp);
     this.transportLimits = new TransportLimits(limits, clock);
+    this.flood = {
+      rate: { perSecond: limits.messagesPerSecond, burst: limits.burst },
+      abuse: abuseLimit(limits.abuse),
+      now: () => clock.now(),
+      onRefused: () => metrics.throttled('messagesPerSecond'),
+    };
     this.expiry = new ExpiryWatch({
       ...{ clock, refreshLeadMs: auth.refreshLeadMs, expiryGraceMs: auth.expiryGraceMs },
       onError: (error) => context.report(error),
@@ -53,12 +62,7 @@ export class ConnectionParts {
       ...{ authenticator, revocations, registry, metrics, clock, membership, slots, isDraining, ready },
       expiry: this.expiry,
       handshakes: new HandshakeQueue({ clock, maxRunning: MAX_HANDSHAKES, maxWaitMs: HANDSHAKE_WAIT_MS }),
-      flood: {
-        rate: { perSecond: limits.messagesPerSecond, burst: limits.burst },
-        abuse: abuseLimit(limits.abuse),
-        now: () => clock.now(),
-        onRefused: () => metrics.throttled('messagesPerSecond'),
-      },
+      budgets: new KeptBudgets(() => clock.now()),
       hello: { node: nodeId, limits: helloLimits(limits), requestWindowMs: options.requests.windowMs },
     });
     const { windowMs } = options.requests;

@@ -69,6 +69,7 @@ export async function installAdapter(
         clock: runtime.context.clock,
         metrics: runtime.context.metrics,
         flow: runtime.connections.flow,
+        flood: runtime.connections.flood,
         requests: runtime.connections.requests,
         runner: runtime.connections.runner,
       },

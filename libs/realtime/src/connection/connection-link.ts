@@ -2,6 +2,7 @@ import type { RealtimeHandshake } from '../auth/handshake.js';
 import type { Link } from '../core/link.js';
 import type { Principal } from '../core/principal.js';
 import type { RealtimeError } from '../core/realtime-error.js';
+import type { TransportBudget } from '../limits/transport-budget.js';
 
 export type { RealtimeHandshake } from '../auth/handshake.js';
 
@@ -11,6 +12,8 @@ export interface ConnectionLink extends Link {
   readHandshake(): RealtimeHandshake;
   /** Why CONNECT has to be refused although the transport was let in; see `Admission`. */
   readonly deferredRefusal: RealtimeError | undefined;
+  /** Of the transport: shared by all connections on it. */
+  readonly budget: TransportBudget;
   /** Shows the principal to the app as `socket.data.principal`. */
   showPrincipal(principal: Principal): void;
 }

@@ -3,7 +3,11 @@ import type { TokenBucketLimit } from './token-bucket.js';
 
 /** Limits of `RealtimeModule`. Each protects a node or its neighbours; the app's own rules belong into `@Throttle()`. */
 export interface LimitsOptions {
-  /** Messages per second of one connection, unknown events included. Beyond: `RATE_LIMITED`. 0: no limit. @default 100 */
+  /**
+   * Messages per second of one transport, all its namespaces and unknown events included. A CONNECT counts as 10 of them, or as a
+   * 20th of `burst` if that is less; a user's next transport begins where the last one stopped. Beyond: `RATE_LIMITED`. 0: no limit.
+   * @default 100
+   */
   messagesPerSecond?: number | undefined;
   /** Messages that may come at once after a pause. @default twice `messagesPerSecond` */
   burst?: number | undefined;

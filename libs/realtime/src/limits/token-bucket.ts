@@ -17,17 +17,22 @@ export function fullBucket(now: number, rate: TokenBucketLimit): TokenBucket {
 }
 
 /**
- * Takes one token. Returns 0 if there was one, else the milliseconds until there will be one.
+ * Takes `cost` tokens. Returns 0 if there were as many, else the milliseconds until there will be.
  * Changes the bucket in place and allocates nothing: this runs for every message. Time that runs backwards counts as none.
  */
-export function takeToken(bucket: TokenBucket, now: number, rate: TokenBucketLimit): number {
+export function takeToken(bucket: TokenBucket, now: number, rate: TokenBucketLimit, cost = 1): number {
   if (rate.perSecond === 0) return 0;
+  refill(bucket, now, rate);
+  if (bucket.tokens >= cost) {
+    bucket.tokens -= cost;
+    return 0;
+  }
+  return Math.ceil(((cost - bucket.tokens) * 1_000) / rate.perSecond);
+}
+
+/** What has flowed in since the last look. */
+export function refill(bucket: TokenBucket, now: number, rate: TokenBucketLimit): void {
   const elapsedMs = Math.max(0, now - bucket.updatedAt);
   bucket.tokens = Math.min(rate.burst, bucket.tokens + (elapsedMs * rate.perSecond) / 1_000);
   bucket.updatedAt = Math.max(bucket.updatedAt, now);
-  if (bucket.tokens >= 1) {
-    bucket.tokens -= 1;
-    return 0;
-  }
-  return Math.ceil(((1 - bucket.tokens) * 1_000) / rate.perSecond);
 }

@@ -6,6 +6,7 @@ import type { ClientRequests } from '../connection/client-requests.js';
 import type { ConnectionFlow } from '../connection/connection-flow.js';
 import type { Clock } from '../core/clock.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
+import type { FloodLimit } from '../limits/transport-budget.js';
 import type { RequestRunner } from '../requests/request-runner.js';
 import { Gateways } from './gateways.js';
 import { Handshake } from './handshake.middleware.js';
@@ -27,6 +28,7 @@ export interface AdapterParts {
   readonly clock: Clock;
   readonly metrics: RealtimeMetrics;
   readonly flow: ConnectionFlow;
+  readonly flood: FloodLimit;
   readonly requests: ClientRequests;
   readonly runner: RequestRunner | undefined;
   readonly maxRecordBytes: number;
@@ -96,7 +98,7 @@ export function createAdapterDeps(
       sockets: parts.sockets,
       httpServer: parts.httpServer,
     },
-    handshake: new Handshake({ flow, gateways, dispatcher, metrics, report, internals }),
+    handshake: new Handshake({ flow, gateways, dispatcher, metrics, report, internals, flood: parts.flood }),
     sendBuffers: new SendBufferWatch({ metrics, decide: parts.decideSend }),
     upgrades: new UpgradeGuard({ admission: parts.admission, advise: parts.warn }),
     sessions: new SessionGuard(parts.admission, clock, parts.server.connectTimeoutMs),

@@ -1,5 +1,6 @@
 import type { Server, Socket } from 'socket.io';
 import type { ConnectionFlow } from '../connection/connection-flow.js';
+import type { FloodLimit } from '../limits/transport-budget.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { Gateways } from './gateways.js';
@@ -18,10 +19,14 @@ export interface HandshakeDeps {
   readonly metrics: RealtimeMetrics;
   readonly report: ReportError;
   readonly internals: Internals;
+  readonly flood: FloodLimit;
 }
 
 /** Namespaces that one transport may open beside the declared ones. */
 const EXTRA_NAMESPACES = 4;
+
+/** Socket.IO's reason for a DISCONNECT of the client. */
+const CLIENT_LEFT = 'client namespace disconnect';
 
 type Next = (error?: Error & { data?: unknown }) => void;
 
@@ -42,7 +47,9 @@ export class Handshake {
     this.onDisconnect = function (this: Socket, reason: string) {
       const session = sessionOf<Session>(this);
       if (!session) return;
-      TransportState.of(this, onEnd).end(session);
+      const transport = TransportState.of(this);
+      transport?.end(session);
+      if (reason === CLIENT_LEFT) transport?.countDisconnect();
       onEnd(session, reason);
     };
   }
@@ -78,9 +85,15 @@ export class Handshake {
     const session = new Session(socket, this.deps.report);
     // CONNECTs that came together with the one that closed the transport.
     if (!session.isOpen) return;
-    const transport = TransportState.of(socket, this.onEnd);
+    const transport = TransportState.of(socket) ?? TransportState.make(socket, this.onEnd, this.deps.flood);
+    session.budget = transport;
     this.maxNamespaces ??= this.deps.gateways.namespaces.staticNamespaces().size + EXTRA_NAMESPACES;
     if (transport.size >= this.maxNamespaces || !transport.begin(session)) return session.closeTransport();
+    const limited = transport.takeConnect();
+    if (limited) {
+      transport.end(session);
+      return transport.isAbused ? session.closeTransport() : this.refuse(session, next, limited);
+    }
     try {
       session.connection = await this.deps.flow.open(session, {
         allowAnonymous: this.deps.gateways.namespaces.admitsAnonymous(socket.nsp, address),
@@ -123,7 +136,7 @@ const EXPELLED = 'server namespace disconnect';
 
 /** After an explicit end nobody waits for the user to come back. */
 function isLost(reason: string): boolean {
-  return reason !== 'client namespace disconnect' && reason !== EXPELLED;
+  return reason !== CLIENT_LEFT && reason !== EXPELLED;
 }
 
 function isOurClient(auth: unknown): boolean {

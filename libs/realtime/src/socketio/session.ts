@@ -8,6 +8,7 @@ import { randomId, type ConnectionId, type TransportId } from '../core/ids.js';
 import type { EncodedEvent } from '../core/link.js';
 import type { Principal } from '../core/principal.js';
 import { RealtimeError } from '../core/realtime-error.js';
+import type { TransportBudget } from '../limits/transport-budget.js';
 import { packetOf } from './encoded-packet.js';
 import { mapException } from './exceptions.js';
 import type { GatewayHandler } from './gateway-handlers.js';
@@ -47,6 +48,7 @@ export type ReportError = (exception: unknown, session: Session, event?: string)
  */
 export class Session implements ConnectionLink, FailureSink {
   connection: Connection | undefined;
+  budget!: TransportBudget;
   /** Replaced, never changed: an array that grows keeps room for more, and there is one for each connection. */
   handlers: readonly HandlerTable[] = NO_HANDLERS;
   /** Subscriptions of Observable answers; created by the first. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'socket.io';
+import { TransportBudget, type FloodLimit } from '../limits/transport-budget.js';
 import type { Session } from './session.js';
 
 const STATE = Symbol('nestjs-realtime:transport');
@@ -6,18 +7,30 @@ const STATE = Symbol('nestjs-realtime:transport');
 type Transport = Socket['conn'] & { [STATE]?: TransportState };
 type OnEnd = (session: Session, reason: string) => void;
 
-/** What one transport carries: its sessions, open or opening, at most one for each namespace. When it ends, all of them end. */
-export class TransportState {
+/**
+ * What one transport carries: its sessions, open or opening, at most one for each namespace, and what they may cost together.
+ * When it ends, all of them end.
+ */
+export class TransportState extends TransportBudget {
   /** Replaced, never changed: an array that grows keeps room for more, and there is one for each connection. */
   private sessions: readonly Session[] = [];
 
-  private constructor(private readonly onEnd: OnEnd) {}
+  private constructor(
+    private readonly onEnd: OnEnd,
+    flood: FloodLimit,
+  ) {
+    super(flood);
+  }
 
-  static of(socket: Socket, onEnd: OnEnd): TransportState {
+  static of(socket: Socket): TransportState | undefined {
+    return (socket.conn as Transport)[STATE];
+  }
+
+  /** Of the transport's first CONNECT. */
+  static make(socket: Socket, onEnd: OnEnd, flood: FloodLimit): TransportState {
     const transport = socket.conn as Transport;
-    if (transport[STATE]) return transport[STATE];
     transport.on('close', endAll);
-    return (transport[STATE] = new TransportState(onEnd));
+    return (transport[STATE] = new TransportState(onEnd, flood));
   }
 
   get size(): number {

@@ -1,0 +1,145 @@
+import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import { ManualClock } from 'nestjs-realtime/testing';
+import { bootApp, type TestApp } from '../../support/app.js';
+import { eventually } from '../../support/eventually.js';
+import { connectedClient } from '../../support/inbox.js';
+import { RawClient } from '../../support/raw-client.js';
+import { mintToken } from '../../support/tokens.js';
+
+let handled = 0;
+
+@WebSocketGateway({ namespace: 'chat' })
+class ChatGateway {
+  @SubscribeMessage('work')
+  work(): string {
+    handled += 1;
+    return 'done';
+  }
+}
+
+const BURST = 40;
+/** A 20th of the burst. */
+const CONNECT_COST = 2;
+/** Behind a marker, in case a client must wait: its clock stands still, so nothing flows into a budget by itself. */
+const limits = { messagesPerSecond: 10, burst: BURST, abuse: { maxRefusals: 30, windowMs: 60_000 } };
+
+/** CONNECT, or the end of the transport. */
+async function connects(client: RawClient, auth: object): Promise<string> {
+  client.send(`0/chat,${JSON.stringify(auth)}`);
+  const isAnswer = (text: unknown): boolean => /^[04]\/chat,/.test(String(text));
+  const { event, args } = await client.inbox.next(
+    ({ event, args: [text] }) => event === 'close' || (event === 'packet' && isAnswer(text)),
+  );
+  return event === 'close' ? 'closed' : String(args[0]);
+}
+
+describe('when a client ends its connection and makes it again on one transport', () => {
+  let clock: ManualClock;
+  let app: TestApp;
+
+  beforeEach(async () => {
+    handled = 0;
+    clock = new ManualClock(Date.now());
+    app = await bootApp({ providers: [ChatGateway], clock, realtime: { limits } });
+  });
+  afterEach(() => app[Symbol.asyncDispose]());
+
+  it('sends no more messages than on one connection', async () => {
+    await using client = await RawClient.open(app.url);
+    const auth = { token: mintToken('mallory') };
+    let cycles = 0;
+    while ((await connects(client, auth)).startsWith('0')) {
+      cycles += 1;
+      expect(cycles).toBeLessThan(100);
+      for (let nth = 0; nth < 5; nth += 1) await client.ask('/chat', '["work"]');
+      client.send('1/chat,');
+    }
+    // Each cycle costs its CONNECT, five messages and a DISCONNECT.
+    expect(cycles).toBe(BURST / (CONNECT_COST + 5 + 1));
+    expect(handled).toBe(cycles * 5);
+  });
+
+  it('is told when it may come again, if it can be told', async () => {
+    await using client = await RawClient.open(app.url);
+    const auth = { token: mintToken('ada'), rt: { v: 1 } };
+    for (let nth = 0; nth < Math.floor(BURST / (CONNECT_COST + 1)); nth += 1) {
+      expect(await connects(client, auth)).toMatch(/^0/);
+      client.send('1/chat,');
+    }
+    const refused = await connects(client, auth);
+    expect(refused).toContain('"code":"RATE_LIMITED"');
+    const { data } = JSON.parse(refused.slice('4/chat,'.length)) as { data: { retryAfterMs: number } };
+    clock.advance(data.retryAfterMs);
+    expect(await connects(client, auth)).toMatch(/^0/);
+  });
+
+  it('loses its transport in the end', async () => {
+    await using client = await RawClient.open(app.url);
+    const auth = { token: mintToken('ada'), rt: { v: 1 } };
+    const answers: string[] = [];
+    while (answers.at(-1) !== 'closed') {
+      answers.push(await connects(client, auth));
+      expect(answers.length).toBeLessThan(200);
+      if (answers.at(-1)?.startsWith('0')) client.send('1/chat,');
+    }
+    expect(answers.filter((answer) => answer.startsWith('4'))).toHaveLength(limits.abuse.maxRefusals);
+  });
+});
+
+describe('when a client without credentials asks for connections', () => {
+  it('makes the app check it a few times, and loses its transport', async () => {
+    let asked = 0;
+    const verify = (): null => {
+      asked += 1;
+      return null;
+    };
+    const realtime = { limits, auth: { verify } };
+    await using app = await bootApp({ providers: [ChatGateway], clock: new ManualClock(Date.now()), realtime });
+    await using client = await RawClient.open(app.url);
+    const answers: string[] = [];
+    while (answers.at(-1) !== 'closed') {
+      answers.push(await connects(client, { token: 'x' }));
+      expect(answers.length).toBeLessThan(200);
+    }
+    expect(asked).toBe(BURST / CONNECT_COST);
+  });
+});
+
+describe('when a user comes back on another transport', () => {
+  const clock = new ManualClock(Date.now());
+  let app: TestApp;
+
+  beforeAll(async () => {
+    app = await bootApp({ providers: [ChatGateway], clock, realtime: { limits } });
+  });
+  afterAll(() => app[Symbol.asyncDispose]());
+  beforeEach(() => clock.advance(120_000));
+
+  const clientOf = (user: string) => connectedClient(`${app.url}/chat`, { auth: { token: mintToken(user) } });
+
+  /** Messages that are handled until one is refused. */
+  async function exhaust(client: Awaited<ReturnType<typeof clientOf>>): Promise<number> {
+    for (let count = 0; ; count += 1) {
+      const answer = await client.ask('work');
+      if (answer !== 'done') return count;
+    }
+  }
+
+  it('goes on where it stopped, as far as time has not filled it up', async () => {
+    const first = await clientOf('mallory');
+    expect(await exhaust(first)).toBe(BURST - CONNECT_COST);
+    first.socket.close();
+    // Its end is known when another client of the same user is refused, or has less; who else comes has all.
+    await eventually(async () => {
+      await using again = await clientOf('mallory');
+      expect(await exhaust(again)).toBe(0);
+    });
+    await using ada = await clientOf('ada');
+    expect(await exhaust(ada)).toBe(BURST - CONNECT_COST);
+    clock.advance(2_000);
+    await using later = await clientOf('mallory');
+    const left = await exhaust(later);
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThanOrEqual(20);
+  });
+});
