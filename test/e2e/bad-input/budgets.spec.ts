@@ -143,3 +143,39 @@ describe('when a user comes back on another transport', () => {
     expect(left).toBeLessThanOrEqual(20);
   });
 });
+
+describe('when one address opens more transports than its share', () => {
+  const clock = new ManualClock(Date.now());
+  const from = (address: string) => ({ query: '&rt=1', headers: { 'x-forwarded-for': address } });
+  const auth = JSON.stringify({ token: mintToken('ada'), rt: { v: 1 } });
+  let app: TestApp;
+
+  beforeEach(async () => {
+    const realtime = { trustProxy: true, limits: { transports: { hard: 30 }, transportsPerIp: 3 } };
+    app = await bootApp({ providers: [ChatGateway], clock, realtime });
+  });
+  afterEach(() => app[Symbol.asyncDispose]());
+
+  it('holds twice as many for a moment, to be told, and never the place of others', async () => {
+    const opened = await Promise.allSettled(Array.from({ length: 40 }, () => RawClient.open(app.url, from('6.6.6.6'))));
+    const clients = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    const refused = opened.flatMap((one) => (one.status === 'rejected' ? [(one.reason as Error).message] : []));
+    expect(clients).toHaveLength(6);
+    expect(new Set(refused)).toEqual(new Set(['Unexpected server response: 429']));
+    await using other = await RawClient.open(app.url, from('7.7.7.7'));
+    expect(await other.connect('/chat', auth)).toMatch(/^0/);
+    clock.advance(2_000);
+    const [first, second, third, ...surplus] = clients as [RawClient, RawClient, RawClient];
+    for (const client of surplus) expect(await client.closed()).toBe(1005);
+    for (const client of [first, second, third]) expect(await client.connect('/chat', auth)).toMatch(/^0/);
+    await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
+  });
+
+  it('is told by CONNECT, and then its transport ends at once', async () => {
+    const within = await Promise.all([1, 2, 3].map(() => RawClient.open(app.url, from('6.6.6.6'))));
+    await using beyond = await RawClient.open(app.url, from('6.6.6.6'));
+    expect(await beyond.connect('/chat', auth)).toMatch(/^4.*"code":"RATE_LIMITED".*"retryAfterMs"/);
+    expect(await beyond.closed()).toBe(1005);
+    await Promise.all(within.map((client) => client[Symbol.asyncDispose]()));
+  });
+});

@@ -118,18 +118,11 @@ export class Admission {
     const address = this.deps.address(request);
     if (this.deps.trustsProxy) request[ADDRESS] = address;
     const admission = this.deps.limits.admit(address);
-    if (admission.status === 'refused') {
-      return this.refuse({
-        status: 503,
-        code: 'UNAVAILABLE',
-        message: 'At capacity',
-        retryAfterMs: admission.retryAfterMs,
-      });
-    }
-    if (admission.status === 'deferred') {
-      const { code, retryAfterMs } = admission;
-      if (!isOurClient(request)) {
-        this.deps.limits.leave(address);
+    if (admission.status !== 'accepted') {
+      const { status, code, retryAfterMs } = admission;
+      const isTold = status === 'deferred' && isOurClient(request);
+      if (status === 'deferred' && !isTold) this.deps.limits.leave(address);
+      if (!isTold) {
         return this.refuse({ status: code === 'RATE_LIMITED' ? 429 : 503, code, message: 'At capacity', retryAfterMs });
       }
       request[DEFERRED] = new RealtimeError(code, undefined, { retryAfterMs });

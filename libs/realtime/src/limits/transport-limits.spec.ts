@@ -45,6 +45,18 @@ describe('when transports arrive at a node', () => {
     expect(limits.admit('2001:db8::9').status).toBe('accepted');
   });
 
+  it('refuses an address that holds twice its share, so that others find room', () => {
+    const limits = limitsOf({ transportsPerIp: 2, transports: { hard: 10 } });
+    const statuses = Array.from({ length: 8 }, () => limits.admit('1.1.1.1').status);
+    expect(statuses).toEqual([
+      ...['accepted', 'accepted', 'deferred', 'deferred'],
+      ...['refused', 'refused', 'refused', 'refused'],
+    ]);
+    expect(limits.admit('1.1.1.1')).toMatchObject({ limit: 'transportsPerIp', code: 'RATE_LIMITED' });
+    expect(limits.live).toBe(4);
+    expect(limits.admit('1.1.1.2').status).toBe('accepted');
+  });
+
   it('defers those that come too fast, with the time until a token and a spread', () => {
     const clock = new ManualClock();
     const limits = limitsOf({ newTransportsPerSecond: 10 }, clock);

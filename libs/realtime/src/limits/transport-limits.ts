@@ -12,8 +12,13 @@ export type Admission =
       readonly code: 'UNAVAILABLE' | 'RATE_LIMITED';
       readonly retryAfterMs: number;
     }
-  /** Answer the upgrade with 503: there is no room even to say why. */
-  | { readonly status: 'refused'; readonly limit: 'transports.hard'; readonly retryAfterMs: number };
+  /** Answer the upgrade with a status: there is no room even to say why. */
+  | {
+      readonly status: 'refused';
+      readonly limit: 'transports.hard' | 'transportsPerIp';
+      readonly code: 'UNAVAILABLE' | 'RATE_LIMITED';
+      readonly retryAfterMs: number;
+    };
 
 type TransportOptions = Pick<ResolvedLimitsOptions, 'transports' | 'newTransportsPerSecond' | 'transportsPerIp'>;
 
@@ -60,10 +65,12 @@ export class TransportLimits {
    */
   admit(address: string): Admission {
     const { hard, soft } = this.options.transports;
-    if (isReached(this.count, hard))
-      return { status: 'refused', limit: 'transports.hard', retryAfterMs: this.retryAfterMs() };
+    if (isReached(this.count, hard)) return this.refused('transports.hard', 'UNAVAILABLE');
     const key = addressKey(address);
     const fromAddress = this.perAddress.get(key) ?? 0;
+    // As many again may be told why; whoever asks for more has been told, and takes the place of others.
+    if (isReached(fromAddress, 2 * this.options.transportsPerIp))
+      return this.refused('transportsPerIp', 'RATE_LIMITED');
     const isFull = isReached(this.count, soft);
     const isAddressFull = isReached(fromAddress, this.options.transportsPerIp);
     this.count += 1;
@@ -82,6 +89,13 @@ export class TransportLimits {
     this.count -= 1;
     if (fromAddress === 1) this.perAddress.delete(key);
     else this.perAddress.set(key, fromAddress - 1);
+  }
+
+  private refused(
+    limit: (Admission & { status: 'refused' })['limit'],
+    code: (Admission & { status: 'refused' })['code'],
+  ): Admission {
+    return { status: 'refused', limit, code, retryAfterMs: this.retryAfterMs() };
   }
 
   private deferred(

@@ -100,7 +100,7 @@ export function createAdapterDeps(
     },
     handshake: new Handshake({ flow, gateways, dispatcher, metrics, report, internals, flood: parts.flood }),
     sendBuffers: new SendBufferWatch({ metrics, decide: parts.decideSend }),
-    upgrades: new UpgradeGuard({ admission: parts.admission, advise: parts.warn }),
+    upgrades: new UpgradeGuard({ clock, admission: parts.admission, advise: parts.warn }),
     sessions: new SessionGuard(parts.admission, clock, parts.server.connectTimeoutMs),
     onFirstServer: parts.onFirstServer,
     gatewayGuard: parts.gatewayGuard,

@@ -119,6 +119,8 @@ export class Handshake {
     const mayRetryAsItIs = refusal.retryable && refusal.code !== 'TOKEN_EXPIRED';
     if (mayRetryAsItIs && !isOurClient(session.socket.handshake.auth)) return session.closeTransport();
     next(Object.assign(new Error(refusal.message), { data: refusal.toWire() }));
+    // It was let in for this answer, which Socket.IO sends in the next tick.
+    if (session.deferredRefusal) setImmediate(() => session.closeTransport());
   }
 
   private end(session: Session, reason: string): void {

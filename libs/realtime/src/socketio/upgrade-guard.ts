@@ -2,10 +2,12 @@ import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Server } from 'socket.io';
 import { Admission } from '../connection/admission.js';
+import type { Clock } from '../core/clock.js';
 import { answer, endUpgrade } from './http-refusal.js';
 
-interface PollingTransport {
+interface Transport {
   readonly request: IncomingMessage;
+  close(): void;
   once(event: 'close', listener: () => void): unknown;
 }
 
@@ -14,8 +16,12 @@ type Decide = (error: string | null | undefined, isAllowed: boolean) => void;
 /** What Engine.IO says for a transport that is not enabled. */
 const UNKNOWN_TRANSPORT = 0;
 
+/** Milliseconds that a transport may live which was let in to be told why it is refused. */
+const DEFERRED_MS = 2_000;
+
 export interface UpgradeGuardDeps {
   readonly admission: Admission;
+  readonly clock: Clock;
   /** One line for operators, said once: why a whole kind of client cannot connect. */
   readonly advise: (text: string) => void;
 }
@@ -41,7 +47,10 @@ export class UpgradeGuard {
   /** Puts our listeners on the server's http server before anybody else's. */
   protect(server: Server): void {
     const { httpServer } = server as unknown as { httpServer: HttpServer };
-    server.engine.on('connection', (transport: PollingTransport) => Admission.keep(transport.request, transport));
+    server.engine.on('connection', (transport: Transport) => {
+      Admission.keep(transport.request, transport);
+      if (Admission.deferred(transport.request)) this.endSoon(transport);
+    });
     server.engine.on('connection_error', ({ code, context }: { code: number; context?: { transport?: string } }) => {
       if (code === UNKNOWN_TRANSPORT && context?.transport === 'polling') this.advisePolling();
     });
@@ -53,6 +62,12 @@ export class UpgradeGuard {
       socket.on('error', ignore);
       if (this.isNobodys(httpServer, request.url ?? '')) endUpgrade(socket, 404);
     });
+  }
+
+  /** Its only use is a CONNECT that is refused, which comes at once. Until it ends it has a place in the limits. */
+  private endSoon(transport: Transport): void {
+    const cancel = this.deps.clock.after(DEFERRED_MS, () => transport.close());
+    transport.once('close', cancel);
   }
 
   /** Left open, it would outlive every timeout of the http server and hold up its end. Where others listen, it may be theirs. */
