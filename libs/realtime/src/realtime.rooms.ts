@@ -43,7 +43,7 @@ export class RoomParts {
     const { presence, requests } = cluster;
     const { registry } = this;
     const { userHistory, recentBytes } = options.rooms;
-    const policies = (this.policies = new RoomPolicies(userHistory));
+    const policies = (this.policies = new RoomPolicies(userHistory, (line) => context.logger.warn(line)));
     this.recent = new RecentPublications(recentBytes);
     const broadcast = (this.broadcast = new RoomBroadcast(registry, sockets, metrics));
     this.followers = {

@@ -1,3 +1,4 @@
+import { randomId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';
 import type { RealtimeHandshake } from './handshake.js';
 
@@ -18,8 +19,6 @@ export interface Credentials {
 export interface AuthenticateContext {
   /** Admits a handshake without any token as an anonymous principal. A bad token is refused all the same. */
   readonly allowAnonymous?: boolean | undefined;
-  /** Names the anonymous principal. */
-  readonly connectionId: string;
 }
 
 export interface Authenticator {
@@ -37,9 +36,10 @@ export interface Authenticator {
 /** Ids of signed-in users never start with this. */
 export const ANONYMOUS_PREFIX = 'anonymous:';
 
-export function anonymousPrincipal(connectionId: string): Principal {
+/** A new one for each connection. Its id is shown to others, so it is no id of the connection: that names a private room. */
+export function anonymousPrincipal(): Principal {
   return Object.freeze({
-    id: `${ANONYMOUS_PREFIX}${connectionId}`,
+    id: `${ANONYMOUS_PREFIX}${randomId()}`,
     roles: Object.freeze([]),
     scopes: Object.freeze([]),
     claims: Object.freeze({}),

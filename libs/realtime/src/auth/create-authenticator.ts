@@ -44,7 +44,7 @@ class HandshakeAuthenticator implements Authenticator {
     if (credentials !== undefined) return credentials;
     // A token that the app's check took for nothing is a bad one: only its absence makes a stranger.
     if (context.allowAnonymous !== true || found.kind === 'token') throw unauthorized();
-    return { principal: anonymousPrincipal(context.connectionId) };
+    return { principal: anonymousPrincipal() };
   }
 
   async refresh(token: unknown, current: Principal, handshake: RealtimeHandshake): Promise<Credentials> {

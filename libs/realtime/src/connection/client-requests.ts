@@ -94,6 +94,7 @@ export class ClientRequests {
     const match = this.deps.policies.match(room);
     const { principal, link } = connection;
     const context = { principal, room, params: match?.params ?? {}, namespace: link.namespace, connectionId: link.id };
+    if (match) this.deps.policies.checkIdentity(match, context);
     return this.whileIn(
       { connection, room },
       () => match?.declared.policy.canPublish?.({ ...context, event, data: fields['data'] }),

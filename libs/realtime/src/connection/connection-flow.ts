@@ -102,10 +102,9 @@ export class ConnectionFlow {
 
   private async authenticate(link: ConnectionLink, options: OpenOptions): Promise<Credentials> {
     const { authenticator, revocations } = this.deps;
-    if (!authenticator.covers(link.namespace)) return { principal: anonymousPrincipal(link.id) };
+    if (!authenticator.covers(link.namespace)) return { principal: anonymousPrincipal() };
     const credentials = await authenticator.authenticate(link.readHandshake(), {
       allowAnonymous: options.allowAnonymous,
-      connectionId: link.id,
     });
     if (revocations.isRevoked(credentials)) throw new RealtimeError('REVOKED');
     link.showPrincipal(credentials.principal);

@@ -8,7 +8,7 @@ import { RemovalWatch, type WatchedAction } from './removal-watch.js';
 import { checkClientRoom, isTracked } from './room-entry.js';
 import { RoomJoins, type Admission, type JoinOutcome, type Wish } from './room-joins.js';
 import type { RoomMember } from './room-member.js';
-import { askToJoin, type PolicyMatch, type RoomPolicies } from './room-policies.js';
+import type { PolicyMatch, RoomPolicies } from './room-policies.js';
 import type { Wanted } from './room-recovery.js';
 import type { RoomRegistry } from './room-registry.js';
 import { isUserRoom } from './user-rooms.js';
@@ -143,7 +143,7 @@ export class RoomMembership {
     const match = this.deps.policies.match(room);
     if (!match || isUserRoom(room)) throw new RealtimeError('FORBIDDEN');
     const context = { principal, room, params: match.params, namespace: link.namespace, connectionId: link.id, meta };
-    const decision = await askToJoin(match, context);
+    const decision = await this.deps.policies.askToJoin(match, context);
     const onEntered = (): void => this.askAgainIn(decision.expiresInMs, { member, room, match, meta });
     return { room, match, decision, meta, wanted, onEntered };
   }
@@ -169,7 +169,7 @@ export class RoomMembership {
       if (!member.rooms.has(room)) return;
       const { principal, link } = member;
       const context = { principal, room, params: match.params, namespace: link.namespace, connectionId: link.id, meta };
-      askToJoin(match, context).then(
+      this.deps.policies.askToJoin(match, context).then(
         (decision) => this.askAgainIn(decision.expiresInMs, asked),
         () => this.removeAll(room, (one) => one === member, { status: 'kicked', code: 'FORBIDDEN' }),
       );

@@ -32,8 +32,17 @@ export interface PolicyMatch {
 export class RoomPolicies {
   private policies: readonly { pattern: RoomPattern; declared: DeclaredPolicy }[] = [];
 
-  /** @param userHistory What users' own rooms keep; they have no policy. */
-  constructor(private readonly userHistory?: Retention | undefined) {}
+  /** Policies that have refused somebody without an identity: said once of each. */
+  private readonly told = new WeakSet<DeclaredPolicy>();
+
+  /**
+   * @param userHistory What users' own rooms keep; they have no policy.
+   * @param warn Gets a line for the log.
+   */
+  constructor(
+    private readonly userHistory?: Retention | undefined,
+    private readonly warn?: (line: string) => void,
+  ) {}
 
   /** @throws Error listing every problem: bad pattern, two equal ones, bad numbers, a class without `canJoin`. */
   load(declared: readonly DeclaredPolicy[]): void {
@@ -72,20 +81,36 @@ export class RoomPolicies {
     return undefined;
   }
 
+  /** Before a policy is asked anything about a client. @throws RealtimeError if it speaks of signed-in clients alone. */
+  checkIdentity(
+    { declared }: PolicyMatch,
+    { principal, namespace }: Pick<RoomContext, 'principal' | 'namespace'>,
+  ): void {
+    if (principal.isAnonymous !== true || declared.options.anonymous === true) return;
+    if (!this.told.has(declared)) {
+      this.told.add(declared);
+      this.warn?.(
+        `@RoomPolicy('${declared.pattern}') on ${declared.name}: a client without an identity was refused (namespace '${namespace}'). Nobody authenticates it; if strangers may use these rooms, add \`anonymous: true\` to the policy. Said once.`,
+      );
+    }
+    throw new RealtimeError('FORBIDDEN', 'Only signed-in clients may use this room');
+  }
+
+  /** Asks the policy; a refusal throws its code, a policy that throws is a bug and surfaces as it is. */
+  async askToJoin(match: PolicyMatch, context: RoomContext): Promise<JoinDecision> {
+    const { policy, options } = match.declared;
+    if (options.namespaces && !options.namespaces.includes(context.namespace)) throw new RealtimeError('FORBIDDEN');
+    this.checkIdentity(match, context);
+    const answer = (await policy.canJoin?.(context)) ?? false;
+    const decision = typeof answer === 'boolean' ? { allow: answer } : answer;
+    if (!decision.allow) throw new RealtimeError(decision.code ?? 'FORBIDDEN', decision.message);
+    return decision;
+  }
+
   /** What the room keeps of its publications; undefined: nothing. */
   retentionOf(room: string): Retention | undefined {
     return isUserRoom(room) ? this.userHistory : this.match(room)?.declared.options.history;
   }
-}
-
-/** Asks the policy; a refusal throws its code, a policy that throws is a bug and surfaces as it is. */
-export async function askToJoin(match: PolicyMatch, context: RoomContext): Promise<JoinDecision> {
-  const { policy, options } = match.declared;
-  if (options.namespaces && !options.namespaces.includes(context.namespace)) throw new RealtimeError('FORBIDDEN');
-  const answer = (await policy.canJoin?.(context)) ?? false;
-  const decision = typeof answer === 'boolean' ? { allow: answer } : answer;
-  if (!decision.allow) throw new RealtimeError(decision.code ?? 'FORBIDDEN', decision.message);
-  return decision;
 }
 
 export function readPolicyMetadata(type: object): { pattern: string; options: RoomPolicyOptions } | undefined {
@@ -100,6 +125,9 @@ function checkPolicy({ name, options, policy, pattern }: DeclaredPolicy): string
   const { maxMembers } = options;
   if (maxMembers !== undefined && (!Number.isInteger(maxMembers) || maxMembers < 0)) {
     problems.push(`${where}: maxMembers must be a whole number, 0 for no limit`);
+  }
+  if (options.anonymous !== undefined && typeof options.anonymous !== 'boolean') {
+    problems.push(`${where}: anonymous must be true or false`);
   }
   if (options.namespaces?.some((namespace) => !namespace.startsWith('/'))) {
     problems.push(`${where}: namespaces start with '/', as in '/chat'`);

@@ -16,6 +16,12 @@ export interface RoomPolicyOptions {
   readonly maxMembers?: number;
   /** Namespaces whose connections may join; absent: all. */
   readonly namespaces?: readonly string[];
+  /**
+   * Whether connections without an identity are asked about at all: those that came through `@AllowAnonymous()`, and all of
+   * a namespace that `auth.namespaces` leaves to the app (`false`). Otherwise they are refused before `canJoin` and
+   * `canPublish`, with `FORBIDDEN`. @default false
+   */
+  readonly anonymous?: boolean;
 }
 
 /** What a policy is asked about. */
