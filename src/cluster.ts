@@ -3,9 +3,11 @@ import { RealtimeCluster } from 'nestjs-realtime/cluster';
 import { readConfig } from './config.js';
 
 const { NODE_NAME: name, WORKERS: workers } = process.env;
+const { port, host } = readConfig(process.env);
 
 await RealtimeCluster.run({
-  port: readConfig(process.env).port,
+  port,
+  host,
   workers: workers ? Number(workers) : undefined,
   start: async ({ index, listen }) => {
     // Each worker is a node of its own.

@@ -10,7 +10,6 @@ export class DemoConfig {
     /** Undefined: one process, everything in memory. */
     readonly redisUrl: string | undefined,
     readonly jwtSecret: string,
-    readonly isProduction: boolean,
     /** Unique in the cluster. */
     readonly nodeName: string,
     /** Addresses of all nodes when `npm run demo:cluster` runs them; empty otherwise. */
@@ -21,8 +20,17 @@ export class DemoConfig {
     return this.redisUrl === undefined ? 'memory' : 'Redis';
   }
 
-  get usesDevelopmentSecret(): boolean {
+  /**
+   * Everybody gets a token for any name and role, and may end a node of `npm run demo:cluster`: only with the published
+   * secret, with which anybody could make tokens anyway, and only for this machine.
+   */
+  get isDevelopment(): boolean {
     return this.jwtSecret === DEVELOPMENT_SECRET;
+  }
+
+  /** Address to listen on; undefined: all of this machine's. */
+  get host(): string | undefined {
+    return this.isDevelopment ? '127.0.0.1' : undefined;
   }
 }
 
@@ -41,6 +49,8 @@ export function readConfig(env: Record<string, string | undefined>): DemoConfig 
 
   const jwtSecret = env['JWT_SECRET'] || (isProduction ? '' : DEVELOPMENT_SECRET);
   if (jwtSecret === '') problems.push('JWT_SECRET is required when NODE_ENV is production');
+  else if (isProduction && jwtSecret === DEVELOPMENT_SECRET)
+    problems.push('JWT_SECRET is the published development secret: make one of your own');
   else if (jwtSecret.length < 32) problems.push('JWT_SECRET must have at least 32 characters');
 
   const nodeName = env['NODE_NAME'] || `${hostname()}-${process.pid}`;
@@ -48,5 +58,5 @@ export function readConfig(env: Record<string, string | undefined>): DemoConfig 
 
   if (problems.length > 0) throw new Error(`The demo's configuration cannot be used:\n- ${problems.join('\n- ')}`);
   const clusterUrls = (env['DEMO_CLUSTER'] ?? '').split(',').filter((url) => url !== '');
-  return new DemoConfig(port, redisUrl, jwtSecret, isProduction, nodeName, isProduction ? [] : clusterUrls);
+  return new DemoConfig(port, redisUrl, jwtSecret, nodeName, jwtSecret === DEVELOPMENT_SECRET ? clusterUrls : []);
 }

@@ -11,7 +11,7 @@ export async function createDemo(): Promise<NestExpressApplication> {
   const app = await NestFactory.create<NestExpressApplication>(AppModule);
   app.enableShutdownHooks();
   serveWeb(app);
-  if (app.get(DemoConfig).usesDevelopmentSecret)
-    new Logger('Demo').warn('JWT_SECRET is not set: using the published development secret');
+  if (app.get(DemoConfig).isDevelopment)
+    new Logger('Demo').warn('JWT_SECRET is not set: anybody gets a token for any name, so only this machine is served');
   return app;
 }

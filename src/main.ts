@@ -4,7 +4,7 @@ import { createDemo } from './demo.js';
 
 const app = await createDemo();
 const config = app.get(DemoConfig);
-await app.listen(config.port);
+await (config.host === undefined ? app.listen(config.port) : app.listen(config.port, config.host));
 
-const url = (await app.getUrl()).replace('[::1]', 'localhost');
+const url = (await app.getUrl()).replace(/\[::1\]|127\.0\.0\.1/, 'localhost');
 new Logger('Demo').log(`Open ${url} in two windows: running on ${config.engine}`);

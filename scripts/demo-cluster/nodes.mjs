@@ -29,6 +29,9 @@ export async function startNode({ name, port, urls, script, redisUrl }) {
   const child = spawn(process.execPath, [join(root, script)], {
     env: {
       ...process.env,
+      // The simulated users get their tokens without a login.
+      JWT_SECRET: '',
+      NODE_ENV: 'development',
       PORT: String(port),
       NODE_NAME: name,
       REDIS_URL: redisUrl,

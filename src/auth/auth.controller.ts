@@ -6,7 +6,7 @@ import { IssueToken } from './issue-token.dto.js';
 
 const TOKEN_LIFE_MS = 3_600_000;
 
-/** Stands in for a login: whoever asks gets a token for any name. Development only. */
+/** Stands in for a login: whoever asks gets a token for any name. Only with the development secret. */
 @Controller('auth')
 @UseGuards(DevelopmentOnlyGuard)
 export class AuthController {

@@ -17,4 +17,4 @@ const config = app.get(DemoConfig);
 const adapter = new RedisIoAdapter(app);
 if (config.redisUrl !== undefined) await adapter.connectToRedis(config.redisUrl);
 app.useWebSocketAdapter(adapter);
-await app.listen(config.port);
+await (config.host === undefined ? app.listen(config.port) : app.listen(config.port, config.host));

@@ -12,11 +12,14 @@ export class DemoProcess implements AsyncDisposable {
   #child: ChildProcess | undefined;
   #url = '';
 
-  static async start(): Promise<DemoProcess> {
-    const demo = new DemoProcess();
+  /** With `env` on top of the settings of a test. */
+  static async start(env: Readonly<Record<string, string>> = {}): Promise<DemoProcess> {
+    const demo = new DemoProcess(env);
     await demo.start();
     return demo;
   }
+
+  private constructor(private readonly env: Readonly<Record<string, string>>) {}
 
   get url(): string {
     return this.#url;
@@ -24,9 +27,9 @@ export class DemoProcess implements AsyncDisposable {
 
   async start(): Promise<void> {
     const port = this.#url === '' ? String(await freePort()) : new URL(this.#url).port;
-    const { NODE_OPTIONS: _, REDIS_URL: __, ...env } = process.env;
+    const { NODE_OPTIONS: _, REDIS_URL: __, JWT_SECRET: ___, ...env } = process.env;
     const child = spawn(process.execPath, [MAIN], {
-      env: { ...env, PORT: port, NODE_NAME: 'browser-test', NO_COLOR: '1' },
+      env: { ...env, PORT: port, NODE_NAME: 'browser-test', NO_COLOR: '1', ...this.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
