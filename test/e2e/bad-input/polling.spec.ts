@@ -31,7 +31,7 @@ const WITNESS = { namespace: '/witness', event: 'ping' };
 const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
 
 describe('when long-polling is allowed', () => {
-  /** Without a poll, Engine.IO keeps a session that it has closed for 30 s, so that the client may still hear of it. */
+  /** Without a poll, Engine.IO keeps a session that it has closed for a second, so that the client may still hear of it. */
   const polls: Promise<unknown>[] = [];
   let hostile: HostileApp;
 

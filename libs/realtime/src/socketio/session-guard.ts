@@ -10,7 +10,7 @@ type Decide = (code?: number, context?: object) => void;
 /** What is used of Engine.IO's socket. */
 interface EngineSession {
   readonly request: IncomingMessage;
-  readonly transport: { readonly name: string };
+  readonly transport: { readonly name: string; closeTimeout?: number };
   readonly readyState: string;
   readonly upgrading: boolean;
   readonly upgraded: boolean;
@@ -23,6 +23,11 @@ interface VerifyingEngine {
   on(event: 'connection', listener: (session: EngineSession) => void): unknown;
 }
 
+/**
+ * Milliseconds that a closed session waits for the poll that is told so; a later one hears that the session is unknown, and its
+ * client connects again all the same. Engine.IO would keep it for 30 s, also where nobody ever polled.
+ */
+const LAST_POLL_MS = 1_000;
 /** What Engine.IO says for a session that is gone. */
 const UNKNOWN_SID = 1;
 
@@ -51,7 +56,10 @@ export class SessionGuard {
     if (!verify)
       throw new Error('RealtimeModule cannot guard sessions: this version of engine.io has no Server.verify()');
     engine.on('connection', (session) => {
-      if (session.transport.name === 'polling') this.openedAt.set(session, this.clock.now());
+      const { transport } = session;
+      if (transport.name !== 'polling') return;
+      this.openedAt.set(session, this.clock.now());
+      transport.closeTimeout = LAST_POLL_MS;
     });
     engine.verify = (request, isUpgrade, decide) =>
       verify(request, isUpgrade, (code, context) => {
