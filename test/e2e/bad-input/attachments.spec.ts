@@ -65,6 +65,10 @@ describe('when attachments are not what was announced', () => {
     ['a negative count', [announced(-1)]],
     ['none', [announced(0)]],
     ['1e3', [announced(1).replace('51-', '51e3-')]],
+    ['1e0', [announced(1).replace('51-', '51e0-'), Buffer.from('abc')]],
+    ['01', [announced(1).replace('51-', '501-'), Buffer.from('abc')]],
+    ['one in many places', [announced(1).replace(/(\{.*\})/, '[$1,$1]'), Buffer.from('abc')]],
+    ['an ack id that no number holds', [announced(1).replace(',1[', `,${'9'.repeat(300)}[`), Buffer.from('abc')]],
   ])('B-17: closes on %s', async (_name, packets) => {
     mallory.send(...packets);
     await mallory.closed();

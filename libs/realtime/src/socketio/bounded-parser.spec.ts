@@ -57,6 +57,17 @@ describe('when a packet is decoded', () => {
     ['a deep binary event', `51-["a",${deep}]`],
     ['a deep binary event whose namespace holds a quote', `51-/a",["a",${deep}]`],
     ['a text that is no packet', 'hello'],
+    ['nothing', ''],
+    ['a type that is a space', ' {"token":"t"}'],
+    ['a space in place of an ack id', '2 ["a"]'],
+    ['an ack id with a space', '2/chat,1 ["a"]'],
+    ['an ack id of a binary event that no number holds', `51-${'9'.repeat(300)}["a",{"_placeholder":true,"num":0}]`],
+    ['an ack id of an ack that no number holds', `3${'9'.repeat(300)}["a"]`],
+    ...['1e0', '01', '+1', ' 1', '1\t', '0x1', '1.0', '0', '', '100', '1 '].map((count): [string, string] => [
+      `the count '${count}' of attachments`,
+      `5${count}-["a",{"_placeholder":true,"num":0}]`,
+    ]),
+    ['a deep binary event with a count that is none, and a quote in its namespace', `51e0-/d",5["a",${deep}]`],
   ])('refuses %s', (_name, packet) => expect(() => decode(packet)).toThrow());
 });
 
@@ -121,6 +132,11 @@ describe('when a packet has attachments', () => {
     ['a text in between', [two, '2["a"]']],
     ['an attachment that nobody announced', [Buffer.from('a')]],
     ['too many of them', ['5100000-["file"]']],
+    ['one in two places', ['51-["file",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":0}]]']],
+    ['one in no place', ['52-["file",{"_placeholder":true,"num":0}]']],
+    ['a number between two', ['51-["file",{"_placeholder":true,"num":0.5}]']],
+    ['a place without a number', ['51-["file",{"_placeholder":true}]']],
+    ['a place inside of a place', ['51-["file",{"_placeholder":true,"num":{"_placeholder":true,"num":0}}]']],
     ['a number that is none', ['51-["file",{"_placeholder":true,"num":7}]', Buffer.from('a')]],
     ['no count', ['5["file"]']],
   ])('refuses %s', (_name, packets) => {

@@ -2,6 +2,7 @@ import { Decoder, Encoder, PacketType, type Packet } from 'socket.io-parser';
 import type { Cancel, Clock } from '../core/clock.js';
 import { EncodedPacket } from './encoded-packet.js';
 import { boundPacket, isDisconnect, mayHaveAttachments } from './packet-bounds.js';
+import { eachIsPlacedOnce } from './placeholders.js';
 
 export interface ParserOptions {
   readonly clock: Clock;
@@ -9,12 +10,17 @@ export interface ParserOptions {
   readonly attachmentsWithinMs: number;
 }
 
+/** What Socket.IO's decoder keeps while attachments are to come. */
+interface Reconstructing {
+  readonly reconstructor?: { readonly reconPack?: { readonly data: unknown; readonly attachments: number } } | null;
+}
+
 /** Never valid from a client: Socket.IO closes the transport that it seems to come from. */
 const INVALID = { type: PacketType.CONNECT_ERROR, nsp: '/' };
 
 /**
  * Socket.IO's decoder, made safe against what a client may send: JSON too deep to be encoded again, packets that mean
- * nothing, attachments that never come, and a CONNECT right behind the DISCONNECT of its namespace.
+ * nothing, attachments that never come or stand in many places, and a CONNECT right behind the DISCONNECT of its namespace.
  * Invariant: nothing it does later than in `add` throws.
  */
 class BoundedDecoder extends Decoder {
@@ -43,16 +49,20 @@ class BoundedDecoder extends Decoder {
       return;
     }
     super.add(boundPacket(packet));
-    if (mayHaveAttachments(packet) && this.isIncomplete()) this.expectAttachments();
+    if (mayHaveAttachments(packet)) this.expectAttachments();
     if (isDisconnect(packet)) this.pause();
   }
 
   /** Waits for attachments; Socket.IO itself would for ever. */
   private isIncomplete(): boolean {
-    return Boolean((this as unknown as { reconstructor?: unknown }).reconstructor);
+    return Boolean((this as unknown as Reconstructing).reconstructor);
   }
 
+  /** @throws Error if they do not stand in one place each. */
   private expectAttachments(): void {
+    const { reconPack } = (this as unknown as Reconstructing).reconstructor ?? {};
+    if (!reconPack || !eachIsPlacedOnce(reconPack.data, reconPack.attachments))
+      throw new Error('attachments are not in one place each');
     const { clock, attachmentsWithinMs } = this.options;
     this.cancelDeadline = clock.after(attachmentsWithinMs, () => this.reject());
   }

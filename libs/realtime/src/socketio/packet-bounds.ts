@@ -12,6 +12,7 @@ export const MALFORMED_EVENT = 'realtime:malformed';
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const BRACE = 0x7b;
+const BRACKET = 0x5b;
 const ZERO = 0x30;
 const DASH = 0x2d;
 const SLASH = 0x2f;
@@ -31,7 +32,7 @@ export function isDeeperThan(json: string, max: number, from = 0): boolean {
     if (char === QUOTE) inString = !inString;
     else if (inString) {
       if (char === BACKSLASH) index += 1;
-    } else if (char === 0x5b || char === 0x7b) {
+    } else if (char === BRACKET || char === BRACE) {
       depth += 1;
       if (depth > max) return true;
     } else if (char === 0x5d || char === 0x7d) depth -= 1;
@@ -51,13 +52,21 @@ function hasFewBrackets(json: string, max: number, from: number): boolean {
   return true;
 }
 
-/** Keeps type, namespace and ack id, so that the right connection can answer `BAD_REQUEST`; everything but events is invalid. */
+/**
+ * Keeps type, namespace and ack id, so that the right connection can answer `BAD_REQUEST`; everything but events is invalid.
+ * Invariant: what is measured is what Socket.IO parses. Its parser reads numbers as JavaScript converts them (a space is one), so
+ * heads are taken only as clients write them.
+ */
 export function boundPacket(packet: string): string {
   const type = typeOf(packet);
-  const idAt = afterNamespace(packet);
+  if (!(type >= PacketType.CONNECT && type <= PacketType.BINARY_ACK)) throw new Error('not a packet');
+  const idAt = afterNamespace(packet, isBinary(type) ? afterCount(packet) : 1);
   // A CONNECT has no ack id: what looks like one is its payload.
   const start = type === PacketType.CONNECT ? idAt : skipDigits(packet, idAt);
-  if (type === PacketType.EVENT && (start === packet.length || start - idAt > MAX_ACK_ID)) {
+  // An ack may say nothing: it is ignored.
+  const isEmptyAck = type === PacketType.ACK && start === packet.length;
+  const hasList = packet.charCodeAt(start) === BRACKET || isEmptyAck;
+  if (isMessage(type) && (!hasList || start - idAt > MAX_ACK_ID)) {
     throw new Error('not an event, or not an ack id');
   }
   if (type === PacketType.CONNECT && start < packet.length && packet.charCodeAt(start) !== BRACE) {
@@ -68,12 +77,18 @@ export function boundPacket(packet: string): string {
   return `${packet.slice(0, start)}["${MALFORMED_EVENT}"]`;
 }
 
+/** Index behind `<attachments>-`: one or two digits, the first no zero. */
+function afterCount(packet: string): number {
+  const end = skipDigits(packet, 1);
+  if (end < 2 || end > 3 || packet.charCodeAt(1) === ZERO || packet.charCodeAt(end) !== DASH)
+    throw new Error('not a number of attachments');
+  return end + 1;
+}
+
 /** Index of `[<id>]<json>` in `<type>[<attachments>-][<namespace>,][<id>]<json>`. */
-function afterNamespace(packet: string): number {
-  const afterCount = skipDigits(packet, 1);
-  const index = packet.charCodeAt(afterCount) === DASH ? afterCount + 1 : 1;
-  if (packet.charCodeAt(index) !== SLASH) return index;
-  const comma = packet.indexOf(',', index);
+function afterNamespace(packet: string, from: number): number {
+  if (packet.charCodeAt(from) !== SLASH) return from;
+  const comma = packet.indexOf(',', from);
   return comma === -1 ? packet.length : comma + 1;
 }
 
@@ -92,8 +107,16 @@ export function isDisconnect(packet: string): boolean {
 }
 
 export function mayHaveAttachments(packet: string): boolean {
-  const type = typeOf(packet);
+  return isBinary(typeOf(packet));
+}
+
+function isBinary(type: PacketType): boolean {
   return type === PacketType.BINARY_EVENT || type === PacketType.BINARY_ACK;
+}
+
+/** Its payload is a list. */
+function isMessage(type: PacketType): boolean {
+  return type === PacketType.EVENT || type === PacketType.ACK || isBinary(type);
 }
 
 /** Also of texts that are no packets: their type is none of Socket.IO's. */
