@@ -55,7 +55,10 @@ describe('presence in Redis', () => {
   it('keeps of an empty room only what expires', async () => {
     await store.enter('r', ada);
     await store.enter('r', bob);
-    expect(await keys()).toEqual(['{#idx:i1}:rooms', '{r}:p', '{r}:pi', '{r}:pm', '{r}:pu']);
+    expect(await keys()).toEqual([
+      '{#idx:i1}:rooms',
+      ...['pc', 'pd', 'pi', 'pm', 'pn', 'pu', 'px', 'py'].map((name) => `{r}:${name}`),
+    ]);
     await store.leave('r', ada);
     await store.leave('r', bob);
     await eventually(async () => expect(await keys()).toEqual(['{r}:pl', '{r}:pm']));
@@ -68,7 +71,7 @@ describe('presence in Redis', () => {
   it('writes the room into the index before the first entry, and keeps it while one is on its way', async () => {
     await Promise.all([store.enter('r', ada), store.enter('r', bob)]);
     await Promise.all([store.leave('r', ada), store.leave('r', bob), store.enter('r', ada)]);
-    await connection.command('PING', key('p'));
+    await connection.command('PING', key('pc'));
     expect(await client.sMembers(`${prefix}{#idx:i1}:rooms`)).toEqual(['r']);
     await client.set(`${prefix}{#idx:i2}:rooms`, 'not a set');
     const other = { ...bob, incarnation: 'i2' as Incarnation };
@@ -94,7 +97,7 @@ describe('presence in Redis', () => {
     expect(await client.ttl(`${prefix}{#idx:i1}:rooms`)).toBeGreaterThan(500);
   });
 
-  it.each(['p', 'pm', 'pi', 'pu'])('begins anew when %s was evicted alone', async (name) => {
+  it.each(['pc', 'pm', 'pi', 'pu', 'pn', 'pd', 'px', 'py'])('begins anew when %s was evicted alone', async (name) => {
     await store.enter('r', ada);
     await store.enter('r', bob);
     const lost = await epoch();

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type {
-  EnterOptions,
-  EnterResult,
-  Incarnation,
-  PresenceEntry,
-  PresenceStore,
-  PresenceTransition,
+import {
+  PresenceTable,
+  type EnterOptions,
+  type EnterResult,
+  type Incarnation,
+  type PresenceEntry,
+  type PresenceStore,
+  type PresenceTransition,
 } from '../support/engines.js';
 import type { PresenceWorld } from './presence-engines.js';
 
@@ -116,14 +117,13 @@ export function presenceStoreContract(world: () => PresenceWorld): void {
       await Promise.all(work);
       const changes = await channel.changes();
       expect(changes.map(({ version }) => version)).toEqual(changes.map((_, index) => index + 1));
-      const users = new Map<string, unknown>();
-      for (const { user, count } of changes) {
-        if (user.devices.length === 0) users.delete(user.id);
-        else users.set(user.id, user);
-        expect(count).toBe(users.size);
+      const table = new PresenceTable();
+      for (const change of changes) {
+        expect(table.apply(change)).toBe('applied');
+        expect(change.count).toBe(table.users.size);
       }
       const state = await a.read(room, 100);
-      expect(byId(state.users ?? [])).toEqual(byId([...users.values()] as { id: string }[]));
+      expect(byId(state.users ?? [])).toEqual(byId([...table.users.values()]));
       expect({ epoch: state.epoch, version: state.version }).toEqual({
         epoch: changes[0]?.epoch,
         version: changes.at(-1)?.version,

@@ -1,3 +1,4 @@
+import { presenceDevicesContract } from './presence-devices.contract.js';
 import { presenceWorlds, type PresenceWorld } from './presence-engines.js';
 import { presenceStoreContract } from './presence-store.contract.js';
 import { EVERY_ENGINE } from '../support/redis-kinds.js';
@@ -14,6 +15,7 @@ describe.each(Object.entries(presenceWorlds))('the %s presence store', (name, cr
   afterAll(() => world[Symbol.asyncDispose]());
 
   presenceStoreContract(() => world);
+  presenceDevicesContract(() => world);
 });
 
 describe('the suite', () => {

@@ -38,6 +38,7 @@ export { NodePresence } from '../../libs/realtime/src/presence/node-presence.js'
 export { parsePresenceChange } from '../../libs/realtime/src/presence/presence-change.js';
 export type * from '../../libs/realtime/src/presence/presence-store.js';
 export { RedisPresenceStore } from '../../libs/realtime/src/redis/redis-presence-store.js';
+export { PresenceTable } from '../../libs/realtime/src/presence/presence-table.js';
 export { HostedPresence } from '../../libs/realtime/src/presence/hosted-presence.js';
 export { MemoryRequestStore } from '../../libs/realtime/src/memory/memory-request-store.js';
 export { RedisRequestStore } from '../../libs/realtime/src/redis/redis-request-store.js';

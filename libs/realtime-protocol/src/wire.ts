@@ -52,7 +52,22 @@ export interface PresenceDevice {
 
 export interface PresenceUser {
   id: string;
+  /** At most 16, oldest first. */
   devices: PresenceDevice[];
+  /** Devices that are not listed. Absent: all are. */
+  more?: number;
+}
+
+/**
+ * What changed of one user's list of devices. In this order: `drop` takes the device with this label off the list, `set` replaces
+ * the device with its label, or appends it, and `more` is the number of devices that are not listed.
+ */
+export interface PresenceDeviceChange {
+  /** The user's. */
+  id: string;
+  set?: PresenceDevice;
+  drop?: string;
+  more?: number;
 }
 
 export interface PresenceState {

@@ -46,7 +46,9 @@ export class ConnectionParts {
     const { presence } = cluster;
     const { registry, membership, policies, hosted } = rooms;
     const isEngineUp = (): boolean => engine.bus.state === 'up';
-    const slots = new TransportSlots(presence, engine.commands, limits.transportsPerUser, metrics, isEngineUp);
+    const { logger } = context;
+    const slotsDeps = { presence, commands: engine.commands, metrics, logger, isEngineUp };
+    const slots = new TransportSlots(slotsDeps, limits.transportsPerUser);
     this.transportLimits = new TransportLimits(limits, clock);
     this.flood = {
       rate: { perSecond: limits.messagesPerSecond, burst: limits.burst },

@@ -1,5 +1,6 @@
 import { userRoom } from 'nestjs-realtime-protocol';
 import type { CommandLog } from '../cluster/command-log.js';
+import type { RealtimeLogger } from '../core/logger.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { NodePresence } from '../presence/node-presence.js';
@@ -10,7 +11,21 @@ export interface TransportSlotsOptions {
   readonly max: number;
   readonly onFull: 'reject' | 'evict-oldest';
   readonly whenUnavailable: 'allow' | 'reject';
+  /** A transport with the device label of one that the user has already ends that one. */
+  readonly replaceDevice: boolean;
 }
+
+export interface TransportSlotsDeps {
+  readonly presence: NodePresence;
+  readonly commands: CommandLog;
+  readonly metrics: RealtimeMetrics;
+  readonly logger: Pick<RealtimeLogger, 'warn'>;
+  /** False: the engine is away, and nobody should wait for it. */
+  readonly isEngineUp: () => boolean;
+}
+
+/** More transports of one user than people have: worth a word where there is no limit. */
+const MANY_TRANSPORTS = 256;
 
 /**
  * One entry for each user and transport in the user's own room: what `isOnline` reads and what the limit counts.
@@ -20,13 +35,11 @@ export class TransportSlots {
   /** `entered` is there while it is decided whether the transport may stay. */
   private readonly held = new Map<string, { connections: number; entered: Promise<void> | undefined }>();
 
+  private hasWarned = false;
+
   constructor(
-    private readonly presence: NodePresence,
-    private readonly commands: CommandLog,
+    private readonly deps: TransportSlotsDeps,
     private readonly options: TransportSlotsOptions,
-    private readonly metrics: RealtimeMetrics,
-    /** False: the engine is away, and nobody should wait for it. */
-    private readonly isEngineUp: () => boolean,
   ) {}
 
   /** @throws RealtimeError `LIMIT_EXCEEDED` if the user has too many transports already. */
@@ -47,38 +60,45 @@ export class TransportSlots {
   release(connection: Connection): void {
     if (!this.forget(keyOf(connection))) return;
     const { principal, link } = connection;
-    this.presence
+    this.deps.presence
       .leave(userRoom(principal.id), { userId: principal.id, connectionId: link.transportId })
-      .catch(() => this.metrics.dropped('presence-leave'));
+      .catch(() => this.deps.metrics.dropped('presence-leave'));
   }
 
   private async enter(connection: Connection): Promise<void> {
     const { principal, link, device } = connection;
-    const { max, onFull, whenUnavailable } = this.options;
-    const entered = this.presence.enter(
+    const { max, onFull, whenUnavailable, replaceDevice } = this.options;
+    const entered = this.deps.presence.enter(
       userRoom(principal.id),
-      { userId: principal.id, connectionId: link.transportId, device },
-      {
-        maxPerUser: max,
-        onFull,
-        replaceDevice: max > 0,
-        whenUnavailable: whenUnavailable === 'allow' ? 'keep' : 'refuse',
-      },
+      // A label is kept only where it is compared.
+      { userId: principal.id, connectionId: link.transportId, device: replaceDevice ? device : '' },
+      { maxPerUser: max, onFull, replaceDevice, whenUnavailable: whenUnavailable === 'allow' ? 'keep' : 'refuse' },
     );
-    if (!this.isEngineUp() && whenUnavailable === 'allow') {
-      entered.catch(() => this.metrics.dropped('presence-enter'));
-      return this.metrics.dropped('user-limit-unchecked');
+    if (!this.deps.isEngineUp() && whenUnavailable === 'allow') {
+      entered.catch(() => this.deps.metrics.dropped('presence-enter'));
+      return this.deps.metrics.dropped('user-limit-unchecked');
     }
     const result = await entered;
     if (result.status === 'full') throw new RealtimeError('LIMIT_EXCEEDED', `At most ${max} connections for a user`);
-    if (result.status === 'kept') return this.metrics.dropped('user-limit-unchecked');
+    if (result.status === 'kept') return this.deps.metrics.dropped('user-limit-unchecked');
     for (const { connectionId } of result.evicted) this.evict(connectionId);
+    if (max === 0 && result.connections > MANY_TRANSPORTS) this.warn(principal.id);
+  }
+
+  /** Once: the others would say nothing new. */
+  private warn(userId: string): void {
+    if (this.hasWarned) return;
+    this.hasWarned = true;
+    this.deps.logger.warn(
+      `User ${JSON.stringify(userId.slice(0, 64))} has more than ${MANY_TRANSPORTS} connections, and nothing limits them: ` +
+        'set limits.transportsPerUser.max',
+    );
   }
 
   private evict(transportId: string): void {
-    this.commands
+    this.deps.commands
       .append({ kind: 'disconnect', transportId, code: 'LIMIT_EXCEEDED', reason: 'Replaced by a newer connection' })
-      .catch(() => this.metrics.dropped('eviction'));
+      .catch(() => this.deps.metrics.dropped('eviction'));
   }
 
   /** True if nothing holds the slot any more. */

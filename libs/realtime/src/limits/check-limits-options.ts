@@ -17,6 +17,9 @@ const oneOf =
       ? []
       : [`${name} must be ${values.map((known) => `'${known}'`).join(' or ')}, not ${show(value)}`];
 
+const boolean: Check = (value, name) =>
+  typeof value === 'boolean' ? [] : [`${name} must be true or false, not ${show(value)}`];
+
 const shape =
   (checks: Record<string, Check>): Check =>
   (value, name) => {
@@ -42,6 +45,7 @@ const CHECKS = {
     max: numberFrom(0),
     onFull: oneOf('reject', 'evict-oldest'),
     whenUnavailable: oneOf('allow', 'reject'),
+    replaceDevice: boolean,
   }),
   transportsPerIp: numberFrom(0),
   abuse: shape({ maxRefusals: numberFrom(0), windowMs: numberFrom(1) }),

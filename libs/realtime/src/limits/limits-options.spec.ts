@@ -13,7 +13,7 @@ describe('when limits are left out', () => {
       maxSendBufferMessages: 16_384,
       transports: { hard: 18_976, soft: 0 },
       newTransportsPerSecond: 0,
-      transportsPerUser: { max: 0, onFull: 'reject', whenUnavailable: 'allow' },
+      transportsPerUser: { max: 0, onFull: 'reject', whenUnavailable: 'allow', replaceDevice: false },
       transportsPerIp: 0,
       abuse: { maxRefusals: 1_000, windowMs: 60_000 },
     });
@@ -48,7 +48,7 @@ describe('when limits are wrong', () => {
       maxPayloadBytes: '64kb',
       maxRooms: Number.NaN,
       transports: { hard: 1.5, soft: -1, firm: 3 },
-      transportsPerUser: { max: 5, onFull: 'explode' },
+      transportsPerUser: { max: 5, onFull: 'explode', replaceDevice: 'yes' },
       abuse: 7,
       maxRoom: 3,
     });
@@ -61,6 +61,7 @@ describe('when limits are wrong', () => {
       'limits.transports.soft must be an integer >= 0, not -1',
       'limits.transports.firm is not an option',
       "limits.transportsPerUser.onFull must be 'reject' or 'evict-oldest', not \"explode\"",
+      'limits.transportsPerUser.replaceDevice must be true or false, not "yes"',
       'limits.abuse must be an object, not 7',
       'limits.maxRoom is not an option',
     ]);

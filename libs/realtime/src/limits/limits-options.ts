@@ -48,6 +48,12 @@ export interface TransportsPerUserOptions {
   onFull?: 'reject' | 'evict-oldest' | undefined;
   /** While the registry cannot be asked: admit and count, or refuse with `UNAVAILABLE`. @default 'allow' */
   whenUnavailable?: 'allow' | 'reject' | undefined;
+  /**
+   * A new transport ends those of the same user with the same device label (`auth.rt.device`), whatever `max` is: for apps whose
+   * clients have one connection and a label of their own each. With one label for all tabs, a tab would end the others.
+   * @default false
+   */
+  replaceDevice?: boolean | undefined;
 }
 
 export interface AbuseOptions {
@@ -70,6 +76,7 @@ export interface ResolvedLimitsOptions {
     readonly max: number;
     readonly onFull: 'reject' | 'evict-oldest';
     readonly whenUnavailable: 'allow' | 'reject';
+    readonly replaceDevice: boolean;
   };
   readonly transportsPerIp: number;
   readonly abuse: { readonly maxRefusals: number; readonly windowMs: number };
@@ -97,6 +104,7 @@ export function resolveLimitsOptions(
       max: options.transportsPerUser?.max ?? 0,
       onFull: options.transportsPerUser?.onFull ?? 'reject',
       whenUnavailable: options.transportsPerUser?.whenUnavailable ?? 'allow',
+      replaceDevice: options.transportsPerUser?.replaceDevice ?? false,
     },
     transportsPerIp: options.transportsPerIp ?? 0,
     abuse: { maxRefusals: options.abuse?.maxRefusals ?? 1_000, windowMs: options.abuse?.windowMs ?? 60_000 },

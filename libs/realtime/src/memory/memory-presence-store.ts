@@ -14,7 +14,6 @@ import {
   type PresenceStore,
   type PresenceTransition,
 } from '../presence/presence-store.js';
-import { presenceUser } from '../presence/presence-user.js';
 import { ExpiringMap } from './expiring-map.js';
 import { MemoryPresenceRoom } from './memory-presence-room.js';
 
@@ -79,10 +78,15 @@ export class MemoryPresenceStore implements PresenceStore {
 
   async sweep(incarnation: Incarnation, onTransition: (transition: PresenceTransition) => void): Promise<void> {
     for (const room of [...this.rooms.values()]) {
-      for (const [userId, entries] of [...room.users]) {
-        const dead = [...entries].filter(([, entry]) => entry.incarnation === incarnation).map(([id]) => id);
-        if (dead.length === 0) continue;
-        const transition = this.left(room.leave(userId, dead, incarnation));
+      const dead = new Map<string, ConnectionId[]>();
+      for (const { userId, connectionId, incarnation: owner } of room.entries.values()) {
+        if (owner !== incarnation) continue;
+        const ids = dead.get(userId);
+        if (ids) ids.push(connectionId);
+        else dead.set(userId, [connectionId]);
+      }
+      for (const [userId, ids] of dead) {
+        const transition = this.left(room.leave(userId, ids, incarnation));
         if (transition.kind !== 'none') onTransition(transition);
       }
     }
@@ -113,25 +117,23 @@ export class MemoryPresenceStore implements PresenceStore {
     page: { cursor?: string | undefined; limit: number },
   ): Promise<{ entries: PresenceEntry[]; next?: string | undefined }> {
     const byKey = new Map<string, PresenceEntry>();
-    for (const [userId, entries] of this.rooms.get(room)?.users ?? []) {
-      for (const [connectionId, { incarnation, device, meta }] of entries) {
-        const entry = { userId, connectionId, incarnation, device };
-        const key = `${incarnation} ${connectionId} ${userId}`;
-        byKey.set(key, meta === undefined ? entry : { ...entry, meta: JSON.parse(meta) as unknown });
-      }
+    for (const { userId, connectionId, incarnation, device, meta } of this.rooms.get(room)?.entries.values() ?? []) {
+      const entry = { userId, connectionId, incarnation, device };
+      const key = `${incarnation} ${connectionId} ${userId}`;
+      byKey.set(key, meta === undefined ? entry : { ...entry, meta: JSON.parse(meta) as unknown });
     }
     const { items, next } = pageOf([...byKey.keys()], page);
     return { entries: items.flatMap((key) => byKey.get(key) ?? []), next };
   }
 
   async get(room: string, userId: string): Promise<PresenceUser | undefined> {
-    const entries = this.rooms.get(room)?.users.get(userId);
-    return entries && presenceUser(userId, entries.values());
+    const known = this.rooms.get(room);
+    return known?.users.has(userId) ? known.user(userId) : undefined;
   }
 
   async count(room: string): Promise<{ users: number; connections: number }> {
     const known = this.rooms.get(room);
-    return { users: known?.users.size ?? 0, connections: known?.connections ?? 0 };
+    return { users: known?.users.size ?? 0, connections: known?.entries.size ?? 0 };
   }
 
   async lastSeen(room: string, userId: string): Promise<number | undefined> {

@@ -2,7 +2,7 @@ import type { PresenceCount, PresenceDiff, PresenceState } from 'nestjs-realtime
 import type { Cancel, Clock } from '../core/clock.js';
 import { noMetrics, type RealtimeMetrics } from '../core/metrics.js';
 import { Pause, backoffMs } from './backoff.js';
-import { parsePresenceChange } from './presence-change.js';
+import { parsePresenceChange, userIdOf } from './presence-change.js';
 import { PresenceCoalescer } from './presence-coalescer.js';
 import { MAX_LISTED_BYTES, type PresenceChange, type PresenceStore } from './presence-store.js';
 import { PresenceTable } from './presence-table.js';
@@ -185,7 +185,7 @@ export class HostedPresence {
     if (this.isListed) {
       const applied = this.table.apply(change);
       if (applied !== 'applied') return applied === 'stale';
-      this.coalescer.note(change.user.id);
+      this.coalescer.note(userIdOf(change));
     } else if (change.epoch === this.table.epoch) {
       if (change.version <= this.table.version) return true;
       this.table.load(change);

@@ -2,10 +2,15 @@ import { parsePresenceChange } from './presence-change.js';
 
 const valid = { epoch: 'e', version: 1, user: { id: 'ada', devices: [{ device: 'd', meta: [] }] }, count: 1 };
 
+const partial = { ...valid, user: undefined, devices: [{ id: 'ada', drop: 'd', set: { device: 'e' }, more: 0 }] };
+
 describe('when a message arrives on a room channel', () => {
-  it.each([valid, { ...valid, bytes: 0, quiet: true }, { ...valid, later: 'field' }])('accepts %j', (value) => {
-    expect(parsePresenceChange(JSON.stringify(value))).toEqual(value);
-  });
+  it.each([valid, partial, { ...valid, bytes: 0, quiet: true }, { ...valid, later: 'field' }])(
+    'accepts %j',
+    (value) => {
+      expect(parsePresenceChange(JSON.stringify(value))).toEqual(value);
+    },
+  );
 
   it.each([
     ['nothing', ''],
@@ -23,6 +28,13 @@ describe('when a message arrives on a room channel', () => {
     ['no user', JSON.stringify({ ...valid, user: null })],
     ['no devices', JSON.stringify({ ...valid, user: { id: 'ada' } })],
     ['a device without a name', JSON.stringify({ ...valid, user: { id: 'ada', devices: [{}] } })],
+    ['a number of others that is text', JSON.stringify({ ...valid, user: { ...valid.user, more: '1' } })],
+    ['a user and changes', JSON.stringify({ ...valid, devices: partial.devices })],
+    ['no change', JSON.stringify({ ...partial, devices: [] })],
+    ['changes of two users', JSON.stringify({ ...partial, devices: [...partial.devices, { id: 'bob', drop: 'd' }] })],
+    ['a change without a user', JSON.stringify({ ...partial, devices: [{ drop: 'd' }] })],
+    ['a change that sets nothing', JSON.stringify({ ...partial, devices: [{ id: 'ada', set: null }] })],
+    ['a change that drops an object', JSON.stringify({ ...partial, devices: [{ id: 'ada', drop: {} }] })],
     ['two megabytes', JSON.stringify({ ...valid, padding: 'x'.repeat(2_000_000) })],
   ])('ignores %s', (_, json) => {
     expect(parsePresenceChange(json)).toBeUndefined();

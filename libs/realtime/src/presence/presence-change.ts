@@ -1,7 +1,7 @@
-import type { PresenceUser } from 'nestjs-realtime-protocol';
+import type { PresenceDeviceChange, PresenceUser } from 'nestjs-realtime-protocol';
 import type { PresenceChange } from './presence-store.js';
 
-/** Largest message that a script of ours can make: a user with a few hundred devices. Anything larger is not ours. */
+/** Larger than any message that a script of ours can make: 16 devices with metadata. */
 const MAX_CHANGE_CHARS = 1_048_576;
 
 /** Reads what came over the room's channel (without the leading `p`); undefined for anything that is not a change. */
@@ -17,7 +17,7 @@ export function parsePresenceChange(json: string): PresenceChange | undefined {
 
 function isChange(value: unknown): value is PresenceChange {
   if (!isRecord(value)) return false;
-  const { epoch, version, count, bytes, user } = value;
+  const { epoch, version, count, bytes, user, devices } = value;
   return (
     typeof epoch === 'string' &&
     epoch !== '' &&
@@ -25,7 +25,7 @@ function isChange(value: unknown): value is PresenceChange {
     version > 0 &&
     isCount(count) &&
     (bytes === undefined || isCount(bytes)) &&
-    isUser(user)
+    (devices === undefined ? isUser(user) : user === undefined && areChanges(devices))
   );
 }
 
@@ -34,8 +34,31 @@ function isUser(value: unknown): value is PresenceUser {
     isRecord(value) &&
     typeof value['id'] === 'string' &&
     Array.isArray(value['devices']) &&
-    value['devices'].every((device) => isRecord(device) && typeof device['device'] === 'string')
+    value['devices'].every(isDevice) &&
+    (value['more'] === undefined || isCount(value['more']))
   );
+}
+
+/** All of one user. */
+function areChanges(value: unknown): value is PresenceDeviceChange[] {
+  if (!Array.isArray(value) || value.length === 0) return false;
+  const list: unknown[] = value;
+  const [first] = list;
+  return isRecord(first) && typeof first['id'] === 'string' && list.every((item) => isDeviceChange(item, first['id']));
+}
+
+function isDeviceChange(value: unknown, id: unknown): boolean {
+  if (!isRecord(value) || value['id'] !== id) return false;
+  const { set, drop, more } = value;
+  return (
+    (set === undefined || isDevice(set)) &&
+    (drop === undefined || typeof drop === 'string') &&
+    (more === undefined || isCount(more))
+  );
+}
+
+function isDevice(value: unknown): boolean {
+  return isRecord(value) && typeof value['device'] === 'string';
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -44,4 +67,9 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** Whom the change is about. */
+export function userIdOf({ user, devices }: PresenceChange): string {
+  return user?.id ?? devices?.[0]?.id ?? '';
 }

@@ -1,6 +1,6 @@
 import type { PresenceDiff, PresenceState, PresenceUser } from 'nestjs-realtime-protocol';
 import type { PresenceTable } from './presence-table.js';
-import { isSameUser } from './presence-user.js';
+import { deviceChanges } from './presence-user.js';
 
 export interface Flushed {
   readonly diff: PresenceDiff | undefined;
@@ -83,7 +83,7 @@ export class PresenceCoalescer {
         continue;
       }
       if (!told) join.push(user);
-      else if (!isSameUser(told, user)) update.push(user);
+      else if (told !== user && deviceChanges(told, user).length > 0) update.push(user);
       this.announced.set(id, user);
     }
     return { diff: this.diff(table, { join, leave, update }), nextAtMs };

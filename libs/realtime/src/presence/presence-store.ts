@@ -1,10 +1,10 @@
-import type { PresenceState, PresenceUser } from 'nestjs-realtime-protocol';
+import type { PresenceDeviceChange, PresenceState, PresenceUser } from 'nestjs-realtime-protocol';
 import type { ConnectionId, Incarnation } from '../core/ids.js';
 import type { Lifecycle } from '../core/lifecycle.js';
 
 export const PRESENCE_STORE = Symbol.for('nestjs-realtime:presence-store');
 
-/** A room with more metadata than this is counted, not listed. */
+/** A room whose listed devices have more bytes than this, labels and metadata, is counted, not listed. */
 export const MAX_LISTED_BYTES = 131_072;
 /** How long an empty room remembers its epoch and version, so that versions go on where they were. */
 export const EMPTY_ROOM_TTL_MS = 3_600_000;
@@ -26,9 +26,9 @@ export interface EnterOptions {
   /** Most entries of one user in the room (`perUser`) or of all (`total`). 0 or absent: no limit. */
   readonly maxPerUser?: number | undefined;
   readonly maxTotal?: number | undefined;
-  /** Beyond `maxPerUser`: refuse, or make room by removing that user's oldest entry. Default `reject`. */
+  /** Beyond `maxPerUser`: refuse, or make room by removing that user's oldest entries, at most 16. Default `reject`. */
   readonly onFull?: 'reject' | 'evict-oldest' | undefined;
-  /** An entry of the same user and device is replaced, and reported as evicted. */
+  /** Entries of the same user and device, at most 16, are replaced, and reported as evicted. */
   readonly replaceDevice?: boolean | undefined;
   /**
    * The connection lives and may have been here before: its node took a new incarnation, or the storage lost it. Limits do
@@ -54,6 +54,8 @@ export type EnterResult =
       /** The room's epoch that confirmed the entry: what `restore` asks for later. */
       readonly epoch: string;
       readonly transition: PresenceTransition;
+      /** Of the user in the room, this one included. */
+      readonly connections: number;
       readonly evicted: readonly { connectionId: ConnectionId; incarnation: Incarnation }[];
     }
   | { readonly status: 'full'; readonly count: number };
@@ -67,16 +69,19 @@ export interface PresencePage {
 }
 
 /**
- * What the room's channel carries after each transition: `p` + JSON of this. Versions count up by one in an epoch.
- * `user` with no devices: has left.
+ * What the room's channel carries after each transition: `p` + JSON of this. Versions count up by one in an epoch. It says what
+ * changed, either by `user` or by `devices`.
  */
 export interface PresenceChange {
   readonly epoch: string;
   readonly version: number;
-  readonly user: PresenceUser;
+  /** A user who came; without devices, and without `more`, one who has left. */
+  readonly user?: PresenceUser | undefined;
+  /** What changed of the devices of one user who is there: to be made in this order. */
+  readonly devices?: readonly PresenceDeviceChange[] | undefined;
   /** Users in the room after the change. */
   readonly count: number;
-  /** Bytes of metadata in the room after the change. */
+  /** Bytes of listed devices in the room after the change. */
   readonly bytes?: number | undefined;
   /** Nobody joined: the storage lost this user and has it again. */
   readonly quiet?: boolean | undefined;
@@ -85,7 +90,9 @@ export interface PresenceChange {
 /**
  * Who is in which room, in the whole cluster. Every write is atomic for its room, bumps the room's version by one if
  * anything changed, and publishes the change itself: whose write made the transition has announced it, exactly once.
- * All writes are idempotent, so that they may be repeated after a lost answer.
+ * All writes are idempotent, so that they may be repeated after a lost answer. The cost of a write and the bytes of its change do
+ * not grow with the connections of its user: at most 16 devices of a user are listed. A user's own room (`user/<id>`) lists none,
+ * and only its first connection and its last one are changes.
  */
 export interface PresenceStore extends Lifecycle {
   enter(room: string, entry: PresenceEntry, options?: EnterOptions): Promise<EnterResult>;
@@ -101,7 +108,7 @@ export interface PresenceStore extends Lifecycle {
     meta: unknown,
   ): Promise<PresenceTransition>;
   /**
-   * The whole room, or its count alone when it has more than `maxListed` users or `MAX_LISTED_BYTES` of metadata.
+   * The whole room, or its count alone when it has more than `maxListed` users or `MAX_LISTED_BYTES` of listed devices.
    * A room that nobody was ever in (or not for an hour) has the epoch `''` and version 0.
    */
   read(room: string, maxListed: number): Promise<PresenceState>;

@@ -25,6 +25,17 @@ describe('when a change arrives', () => {
     expect(table.users.size).toBe(result === 'applied' ? 1 : 0);
   });
 
+  it('changes devices of a user who is there, and misses something if nobody is', () => {
+    const table = new PresenceTable();
+    table.load({ epoch: 'e', version: 1, users: [ada] });
+    const devices = [{ id: 'ada', set: { device: 'new' } }];
+    expect(table.apply({ epoch: 'e', version: 2, devices, count: 1 })).toBe('applied');
+    expect(table.users.get('ada')).toEqual({ id: 'ada', devices: [...ada.devices, { device: 'new' }] });
+    const others = [{ id: 'bob', drop: 'd' }];
+    expect(table.apply({ epoch: 'e', version: 3, devices: others, count: 1 })).toBe('gap');
+    expect([table.version, [...table.users.keys()]]).toEqual([2, ['ada']]);
+  });
+
   it('drops a user without devices', () => {
     const table = new PresenceTable();
     table.load({ epoch: 'e', version: 1, users: [ada] });

@@ -1,5 +1,6 @@
 import type { PresenceState, PresenceUser } from 'nestjs-realtime-protocol';
 import type { PresenceChange } from './presence-store.js';
+import { changeDevice } from './presence-user.js';
 
 export type Applied = 'applied' | 'stale' | 'gap';
 
@@ -27,10 +28,20 @@ export class PresenceTable {
     } else if (this.epoch !== '' || change.version !== 1) {
       return 'gap';
     }
+    const user = this.changed(change);
+    if (!user) return 'gap';
     this.epoch = change.epoch;
     this.version = change.version;
-    if (change.user.devices.length === 0) this.users.delete(change.user.id);
-    else this.users.set(change.user.id, change.user);
+    if (user.devices.length === 0) this.users.delete(user.id);
+    else this.users.set(user.id, user);
     return 'applied';
+  }
+
+  /** Undefined: the change is about a user who is not known. */
+  private changed({ user, devices = [] }: PresenceChange): PresenceUser | undefined {
+    if (user) return user;
+    let changed = this.users.get(devices[0]?.id ?? '');
+    for (const change of devices) changed = changed && changeDevice(changed, change);
+    return changed;
   }
 }

@@ -5,6 +5,7 @@ import type { Principal } from '../core/principal.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import { NodePresence } from './node-presence.js';
 import { encodeMeta } from './presence-meta.js';
+import { isOwnRoom } from './presence-user.js';
 import { PRESENCE_STORE, type PresencePage, type PresenceStore, type PresenceTransition } from './presence-store.js';
 
 /** A `Subject` of this node's transitions: `NodePresence.onTransition` feeds it. */
@@ -27,7 +28,6 @@ export interface PresenceListOptions {
 
 const MAX_PAGE = 1_000;
 const DEFAULT_PAGE = 100;
-const USER_ROOMS = userRoom('');
 
 /**
  * Who is in which room, in the whole cluster. Reads ask the storage, never other nodes: they answer while nodes hang, and
@@ -99,7 +99,7 @@ export class PresenceService {
 }
 
 function presenceEvents({ room, kind, user, occupied, empty }: PresenceTransition): PresenceEvent[] {
-  if (kind === 'none' || room.startsWith(USER_ROOMS)) return [];
+  if (kind === 'none' || isOwnRoom(room)) return [];
   return [
     ...(occupied ? [{ type: 'occupied', room, user } as const] : []),
     { type: kind, room, user },

@@ -14,10 +14,10 @@ import {
   type PresenceStore,
   type PresenceTransition,
 } from '../presence/presence-store.js';
-import { presenceUser, type StoredEntry } from '../presence/presence-user.js';
+import { isOwnRoom, ownUser, presenceUser, type StoredEntry } from '../presence/presence-user.js';
 import { roomKey } from './key-names.js';
 import { PresenceIndex } from './presence-index.js';
-import { PRESENCE_SCRIPTS } from './presence-scripts.js';
+import { PRESENCE_KEYS, PRESENCE_SCRIPTS } from './presence-scripts.js';
 import type { RedisScript, ScriptRunner } from './script-runner.js';
 
 type EntryIds = Pick<PresenceEntry, 'userId' | 'connectionId' | 'incarnation'>;
@@ -94,44 +94,49 @@ export class RedisPresenceStore implements PresenceStore {
   }
 
   async read(room: string, maxListed: number): Promise<PresenceState> {
-    const keys = [this.key(room, 'p'), this.key(room, 'pm')];
-    const reply = await this.redis.run(PRESENCE_SCRIPTS.read, keys, [String(maxListed), String(MAX_LISTED_BYTES)]);
-    const [epoch = '', version, count, isListed, ...listed] = reply as string[];
+    const limits = [String(maxListed), String(MAX_LISTED_BYTES)];
+    const reply = (await this.redis.run(PRESENCE_SCRIPTS.read, this.keys(room, 7), limits)) as string[];
+    const [epoch = '', version, count, how, ...listed] = reply;
     const state = { epoch, version: Number(version), count: Number(count) };
-    if (isListed !== '1') return state;
-    return { ...state, users: pairs(listed).map(([id, json]) => presenceUser(id, stored(json).values())) };
+    if (how === 'count') return state;
+    if (how === 'entries') return { ...state, users: usersOf(room, pairs(listed)) };
+    return { ...state, users: listed.map((json) => JSON.parse(json) as PresenceUser) };
   }
 
   async list(room: string, page: { cursor?: string | undefined; limit: number }): Promise<PresencePage> {
-    const { items, ...rest } = await this.page(room, 'pu', page);
-    return { ...rest, users: items.map(([id, json]) => presenceUser(id, stored(json).values())) };
+    const reply = await this.redis.run(PRESENCE_SCRIPTS.page, this.keys(room, 7), [from(page), String(page.limit)]);
+    const [epoch = '', version, ...listed] = reply as string[];
+    const { items, next } = pageOf(listed, page.limit);
+    const users = items.map(([, json]) => JSON.parse(json) as PresenceUser);
+    return { epoch, version: Number(version), users, ...next };
   }
 
   async entries(
     room: string,
     page: { cursor?: string | undefined; limit: number },
   ): Promise<{ entries: PresenceEntry[]; next?: string | undefined }> {
-    const { items, next } = await this.page(room, 'pi', page);
+    const reply = await this.redis.run(PRESENCE_SCRIPTS.entries, this.keys(room, 8), [from(page), String(page.limit)]);
+    const { items, next } = pageOf(reply as string[], page.limit);
     const entries = items.flatMap(([member, json]): PresenceEntry[] => {
-      const [incarnation = '', connectionId = '', ...user] = member.split(SEPARATOR);
-      const entry = stored(json).get(connectionId);
-      if (entry?.incarnation !== incarnation) return [];
-      const { device, meta } = entry;
-      const known = { userId: user.join(SEPARATOR), connectionId, incarnation: entry.incarnation, device };
-      return [meta === undefined ? known : { ...known, meta: JSON.parse(meta) as unknown }];
+      if (json === '') return [];
+      const [, connectionId = ''] = member.split(SEPARATOR);
+      const { userId, incarnation, device, meta } = stored(json);
+      const entry = { userId, connectionId, incarnation, device };
+      return [meta === undefined ? entry : { ...entry, meta: JSON.parse(meta) as unknown }];
     });
-    return { entries, next };
+    return { entries, ...next };
   }
 
   async get(room: string, userId: string): Promise<PresenceUser | undefined> {
-    const json = (await this.redis.command('HGET', this.key(room, 'p'), userId)) as string | null;
-    return json === null ? undefined : presenceUser(userId, stored(json).values());
+    const reply = await this.redis.run(PRESENCE_SCRIPTS.page, this.keys(room, 7), [`[${userId}`, '0']);
+    const [, , id, json = ''] = reply as string[];
+    return id === userId ? (JSON.parse(json) as PresenceUser) : undefined;
   }
 
   async count(room: string): Promise<{ users: number; connections: number }> {
     const [users, connections] = await Promise.all([
-      this.redis.command('HLEN', this.key(room, 'p')),
-      this.redis.command('ZCARD', this.key(room, 'pi')),
+      this.redis.command('HLEN', this.key(room, 'pn')),
+      this.redis.command('HLEN', this.key(room, 'pc')),
     ]);
     return { users: Number(users), connections: Number(connections) };
   }
@@ -146,7 +151,7 @@ export class RedisPresenceStore implements PresenceStore {
       rooms.map(async (room) => {
         const [meta, users] = await Promise.all([
           this.redis.command('HMGET', this.key(room, 'pm'), 'e', 'v'),
-          this.redis.command('HLEN', this.key(room, 'p')),
+          this.redis.command('HLEN', this.key(room, 'pn')),
         ]);
         const [epoch, version] = meta as (string | null)[];
         return epoch && Number(users) > 0 ? { epoch, version: Number(version) } : undefined;
@@ -170,29 +175,17 @@ export class RedisPresenceStore implements PresenceStore {
   }
 
   private async write<Reply>(script: RedisScript, room: string, args: readonly string[]): Promise<Reply> {
-    const keys = ['p', 'pm', 'pi', 'pu', 'pl'].map((name) => this.key(room, name));
     const common = [
       ...[this.key(room, 'ch'), randomId(), String(EMPTY_ROOM_TTL_MS / 1_000)],
-      ...[String(LAST_SEEN_TTL_MS / 1_000), String(MAX_LAST_SEEN)],
+      ...[String(LAST_SEEN_TTL_MS / 1_000), String(MAX_LAST_SEEN), flag(isOwnRoom(room))],
     ];
-    const reply = await this.redis.run(script, keys, [...common, ...args]);
+    const reply = await this.redis.run(script, this.keys(room, PRESENCE_KEYS.length), [...common, ...args]);
     return JSON.parse(String(reply)) as Reply;
   }
 
-  private async page(
-    room: string,
-    index: 'pu' | 'pi',
-    { cursor, limit }: { cursor?: string | undefined; limit: number },
-  ): Promise<{ epoch: string; version: number; items: [string, string][]; next?: string }> {
-    const keys = [this.key(room, 'p'), this.key(room, 'pm'), this.key(room, index)];
-    const from = cursor === undefined ? '-' : `(${Buffer.from(cursor, 'base64url').toString()}`;
-    const reply = await this.redis.run(PRESENCE_SCRIPTS.page, keys, [from, String(limit)]);
-    const [epoch = '', version, ...listed] = reply as string[];
-    const all = pairs(listed);
-    const items = all.slice(0, limit);
-    const last = items.at(-1);
-    const page = { epoch, version: Number(version), items };
-    return last && all.length > limit ? { ...page, next: Buffer.from(last[0]).toString('base64url') } : page;
+  /** The first `count` keys of a room. */
+  private keys(room: string, count: number): string[] {
+    return PRESENCE_KEYS.slice(0, count).map((name) => this.key(room, name));
   }
 
   private key(room: string, name: string): string {
@@ -202,15 +195,40 @@ export class RedisPresenceStore implements PresenceStore {
 
 const flag = (value: unknown): string => (value ? '1' : '');
 
+const from = ({ cursor }: { cursor?: string | undefined }): string =>
+  cursor === undefined ? '-' : `(${Buffer.from(cursor, 'base64url').toString()}`;
+
+function pageOf(flat: readonly string[], limit: number): { items: [string, string][]; next: { next?: string } } {
+  const all = pairs(flat);
+  const items = all.slice(0, limit);
+  const last = items.at(-1);
+  return { items, next: last && all.length > limit ? { next: Buffer.from(last[0]).toString('base64url') } : {} };
+}
+
 function pairs(flat: readonly string[]): [string, string][] {
   return Array.from({ length: flat.length / 2 }, (_, index) => [flat[2 * index] ?? '', flat[2 * index + 1] ?? '']);
 }
 
-/** A user's connections; empty for a user who is gone. */
-function stored(json: string): Map<string, StoredEntry> {
-  type Raw = { i: Incarnation; d: string; m?: string; n: number };
-  const raw = json === '' ? {} : (JSON.parse(json) as Record<string, Raw>);
-  return new Map(
-    Object.entries(raw).map(([id, { i, d, m, n }]) => [id, { incarnation: i, device: d, meta: m, order: n }]),
-  );
+/** As `pc` keeps it; see `presence-user.lua`. */
+function stored(json: string): StoredEntry & { userId: string } {
+  const [userId, incarnation, device, meta, order] = JSON.parse(json) as [
+    string,
+    Incarnation,
+    string,
+    string | false,
+    number,
+  ];
+  return { userId, incarnation, device, meta: meta === false ? undefined : meta, order };
+}
+
+/** The users of all entries, who are as many as the entries as a rule. */
+function usersOf(room: string, entries: readonly [string, string][]): PresenceUser[] {
+  const byUser = new Map<string, StoredEntry[]>();
+  for (const [, json] of entries) {
+    const entry = stored(json);
+    const known = byUser.get(entry.userId);
+    if (known) known.push(entry);
+    else byUser.set(entry.userId, [entry]);
+  }
+  return [...byUser].map(([id, own]) => (isOwnRoom(room) ? ownUser(id, own.length) : presenceUser(id, own)));
 }

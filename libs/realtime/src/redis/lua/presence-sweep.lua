@@ -1,9 +1,9 @@
 -- Removes entries of a dead incarnation, some at a time, one change for each user. Follows presence-room.lua (its KEYS,
--- and ARGV 1 to 5).
--- ARGV[6] incarnation  ARGV[7] most entries in this call
+-- and ARGV 1 to 6).
+-- ARGV[7] incarnation  ARGV[8] most entries in this call
 -- Returns JSON: { transitions, isDone }.
 
-local incarnation, limit = ARGV[6], tonumber(ARGV[7])
+local incarnation, limit = ARGV[7], tonumber(ARGV[8])
 local members = ownedBy(incarnation, limit)
 local order, ids = {}, {}
 for _, member in ipairs(members) do

@@ -1,17 +1,14 @@
--- New metadata for an entry that the incarnation owns. Follows presence-room.lua (its KEYS, and ARGV 1 to 5).
--- ARGV[6] user id  ARGV[7] connection id  ARGV[8] incarnation  ARGV[9] metadata as JSON, or '' for none
+-- New metadata for an entry that the incarnation owns. Follows presence-room.lua (its KEYS, and ARGV 1 to 6).
+-- ARGV[7] user id  ARGV[8] connection id  ARGV[9] incarnation  ARGV[10] metadata as JSON, or '' for none
 -- Returns JSON: the transition.
 
-local user, id = ARGV[6], ARGV[7]
-local connections = connectionsOf(user)
-local before = render(user, connections)
-local entry = connections and connections[id]
-if not entry or entry.i ~= ARGV[8] then return transition('none', before) end
+local user = ARGV[7]
+local meta = ARGV[10] ~= '' and ARGV[10] or false
+local entry = entryOf(ARGV[8])
+local before = view(user)
+local isOwned = entry and entry.user == user and entry.incarnation == ARGV[9]
+if not isOwned or entry.meta == meta then return transition('none', render(user, before)) end
 
-addBytes(#ARGV[9] - #(entry.m or ''))
-entry.m = ARGV[9] ~= '' and ARGV[9] or nil
-redis.call('HSET', KEYS[1], user, cjson.encode(connections))
-local after = render(user, connections)
-if after == before then return transition('none', after) end
-announce(after)
-return transition('update', after)
+entry.meta = meta
+save(entry)
+return changed(user, before)
