@@ -165,9 +165,9 @@ describe('when one address opens more transports than its share', () => {
     await using other = await RawClient.open(app.url, from('7.7.7.7'));
     expect(await other.connect('/chat', auth)).toMatch(/^0/);
     clock.advance(2_000);
-    const [first, second, third, ...surplus] = clients as [RawClient, RawClient, RawClient];
+    const [within, surplus] = [clients.slice(0, 3), clients.slice(3)];
     for (const client of surplus) expect(await client.closed()).toBe(1005);
-    for (const client of [first, second, third]) expect(await client.connect('/chat', auth)).toMatch(/^0/);
+    for (const client of within) expect(await client.connect('/chat', auth)).toMatch(/^0/);
     await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
   });
 

@@ -8,7 +8,7 @@ import { RealtimeError } from '../core/realtime-error.js';
 import type { RoomMembership } from '../rooms/room-membership.js';
 import type { RoomRegistry } from '../rooms/room-registry.js';
 import { clientMark } from './client-mark.js';
-import type { KeptBudgets } from '../limits/kept-budgets.js';
+import type { KeptBudgets } from './kept-budgets.js';
 import { Connection } from './connection.js';
 import type { ConnectionLink } from './connection-link.js';
 import type { HandshakeQueue } from './handshake-queue.js';

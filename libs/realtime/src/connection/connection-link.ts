@@ -2,7 +2,7 @@ import type { RealtimeHandshake } from '../auth/handshake.js';
 import type { Link } from '../core/link.js';
 import type { Principal } from '../core/principal.js';
 import type { RealtimeError } from '../core/realtime-error.js';
-import type { TransportBudget } from '../limits/transport-budget.js';
+import type { TransportBudget } from './transport-budget.js';
 
 export type { RealtimeHandshake } from '../auth/handshake.js';
 

@@ -6,7 +6,7 @@ import type { ClientRequests } from '../connection/client-requests.js';
 import type { ConnectionFlow } from '../connection/connection-flow.js';
 import type { Clock } from '../core/clock.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
-import type { FloodLimit } from '../limits/transport-budget.js';
+import type { FloodLimit } from '../connection/transport-budget.js';
 import type { RequestRunner } from '../requests/request-runner.js';
 import { Gateways } from './gateways.js';
 import { Handshake } from './handshake.middleware.js';

@@ -1,6 +1,6 @@
 import type { Server, Socket } from 'socket.io';
 import type { ConnectionFlow } from '../connection/connection-flow.js';
-import type { FloodLimit } from '../limits/transport-budget.js';
+import type { FloodLimit } from '../connection/transport-budget.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { Gateways } from './gateways.js';

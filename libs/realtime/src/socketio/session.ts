@@ -8,7 +8,7 @@ import { randomId, type ConnectionId, type TransportId } from '../core/ids.js';
 import type { EncodedEvent } from '../core/link.js';
 import type { Principal } from '../core/principal.js';
 import { RealtimeError } from '../core/realtime-error.js';
-import type { TransportBudget } from '../limits/transport-budget.js';
+import type { TransportBudget } from '../connection/transport-budget.js';
 import { packetOf } from './encoded-packet.js';
 import { mapException } from './exceptions.js';
 import type { GatewayHandler } from './gateway-handlers.js';

@@ -1,5 +1,5 @@
 import type { Socket } from 'socket.io';
-import { TransportBudget, type FloodLimit } from '../limits/transport-budget.js';
+import { TransportBudget, type FloodLimit } from '../connection/transport-budget.js';
 import type { Session } from './session.js';
 
 const STATE = Symbol('nestjs-realtime:transport');

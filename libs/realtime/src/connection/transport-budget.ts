@@ -1,5 +1,5 @@
 import { RealtimeError } from '../core/realtime-error.js';
-import { fullBucket, refill, takeToken, type TokenBucket, type TokenBucketLimit } from './token-bucket.js';
+import { fullBucket, refill, takeToken, type TokenBucket, type TokenBucketLimit } from '../limits/token-bucket.js';
 
 /** Flood protection of one transport, shared by all of them. */
 export interface FloodLimit {
