@@ -94,6 +94,13 @@ describe('Engine.IO, and Node below it, as they are installed', () => {
     expect(options.wsPreEncodedFrame).toEqual([Buffer.from([0x81, 11]), Buffer.from('42["event"]')]);
   });
 
+  it('writes a broadcast to each recipient by the two steps that members are written to by', () => {
+    expect(String(Adapter.prototype.broadcast)).toMatch(
+      /socket\.notifyOutgoingListeners\(packet\);\s*}\s*socket\.client\.writeToEngine\(encodedPackets, packetOpts\)/,
+    );
+    expect(String(Reflect.get(SocketIo.prototype, '_onconnect'))).toContain('this.connected = true');
+  });
+
   it('adds and takes members of rooms in three places, which a list of recipients is told of', () => {
     const { addAll, del, delAll } = Adapter.prototype as unknown as Record<string, unknown>;
     expect(String(addAll)).toContain('this.rooms.get(room).add(id)');

@@ -20,7 +20,7 @@ import { RoomRegistry } from './rooms/room-registry.js';
 
 /** Rooms of this node: who is in them, what their channels say, and how server code reaches them. */
 export class RoomParts {
-  readonly registry = new RoomRegistry();
+  readonly registry: RoomRegistry;
   readonly policies: RoomPolicies;
   readonly hosted: HostedRooms;
   readonly membership: RoomMembership;
@@ -36,12 +36,12 @@ export class RoomParts {
   constructor(
     private readonly context: NodeContext,
     cluster: ClusterParts,
-    private readonly sockets: LocalSockets,
+    sockets: LocalSockets,
   ) {
     const { clock, metrics, nodeId, options, engine, note } = context;
     const { bus, log, commands, presence: store } = engine;
     const { presence, requests } = cluster;
-    const { registry } = this;
+    const registry = (this.registry = new RoomRegistry((room) => sockets.changed(room)));
     const { userHistory, recentBytes } = options.rooms;
     const policies = (this.policies = new RoomPolicies(userHistory, (line) => context.logger.warn(line)));
     this.recent = new RecentPublications(recentBytes);
@@ -49,7 +49,7 @@ export class RoomParts {
     this.followers = {
       ...{ log, clock, metrics, recent: this.recent },
       deliver: (room, message) => broadcast.deliver(room, message),
-      tell: (status) => broadcast.tell(status.room, status),
+      tell: (status) => broadcast.tell(status.room, SERVER_EVENTS.room, status),
     };
     this.hosted = new HostedRooms({
       ...{ bus, clock, metrics, nodeId, broadcast, lingerMs: options.rooms.lingerMs },
@@ -96,7 +96,7 @@ export class RoomParts {
     const { coalesceMs, maxListed, settleMs } = options.presence;
     return new HostedPresence({
       ...{ room, store: engine.presence, clock, metrics, coalesceMs, maxListed, settleMs },
-      emit: (payload) => this.sockets.broadcast(room, SERVER_EVENTS.presence, [payload]),
+      emit: (payload) => this.broadcast.tell(room, SERVER_EVENTS.presence, payload),
     });
   }
 }

@@ -21,7 +21,7 @@ export interface Link {
   onDrain(listener: () => void): () => void;
   emit(event: string, ...args: unknown[]): void;
   send(event: EncodedEvent, options?: { readonly volatile?: boolean | undefined }): void;
-  /** Lets room broadcasts on this node reach the socket, or not any more; synchronous. */
+  /** Lets the app's own `server.to(room)` reach the socket, or not any more; the library sends nothing that way. */
   joinRoom(room: string): void;
   leaveRoom(room: string): void;
   /** Closes the transport under all its connections: stock clients come back by themselves. */
@@ -37,10 +37,13 @@ export interface BroadcastOptions {
   readonly volatile?: boolean | undefined;
 }
 
-/** All sockets of this node, whatever their server or namespace. */
+/** Who is in a room here. */
+export type RoomMembers = ReadonlySet<{ readonly link: Link }>;
+
+/** The sockets of this node, whatever their server or namespace. */
 export interface LocalSockets {
-  /** Encodes once for each namespace that has members of the room here, not at all if none has. Returns nothing: at most once. */
-  broadcast(room: string, event: string, args: readonly unknown[], options?: BroadcastOptions): void;
-  /** The same with an event that is encoded: frames it once for each namespace. */
-  send(room: string, event: EncodedEvent, options?: BroadcastOptions): void;
+  /** To these members of the room, framed once for each namespace. Returns nothing: at most once. Never throws. */
+  send(room: string, members: RoomMembers, event: EncodedEvent, options?: BroadcastOptions): void;
+  /** Call it before a member of the room comes or goes. */
+  changed(room: string): void;
 }

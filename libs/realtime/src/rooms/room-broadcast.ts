@@ -1,15 +1,16 @@
-import { SERVER_EVENTS, type RoomStatus } from 'nestjs-realtime-protocol';
-import type { BroadcastOptions, LocalSockets } from '../core/link.js';
+import type { BroadcastOptions, EncodedEvent, LocalSockets } from '../core/link.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
+import { LazyEvent } from './publication-body.js';
 import type { RoomMember } from './room-member.js';
 import { toEvent, type RoomMessage } from './room-message.js';
 import type { RoomRegistry } from './room-registry.js';
 import { isUserRoom } from './user-rooms.js';
 
 /**
- * Local delivery. A user's own room has a handful of members and is known to our registry alone: an app that looks at
- * `client.rooms`, or emits to each of them, must not meet a room that it did not join. All others are Socket.IO rooms, too.
- * Invariant: a message is framed at most once for each namespace, and not at all for a room without members here.
+ * Local delivery: to the members of a room that our registry knows, and to nobody else. A Socket.IO room of the same name has
+ * no say in it: apps let sockets in and out of those as they like, and a policy has not been asked.
+ * Invariant: a message is framed at most once for each namespace, in a user's own room for each member, and not at all for a
+ * room without members here.
  */
 export class RoomBroadcast {
   constructor(
@@ -26,16 +27,22 @@ export class RoomBroadcast {
     this.metrics.messagesOut(members.size);
     const options = { except: message.header.x, volatile: message.header.v === 1 };
     if (isUserRoom(room)) sendToEach(members, message, options);
-    else this.sockets.send(room, toEvent(message), options);
+    else this.sockets.send(room, members, toEvent(message), options);
   }
 
-  /** What the room itself has to say, before whatever is delivered next. */
-  tell(room: string, status: RoomStatus): void {
-    for (const { link } of this.registry.members(room)) link.emit(SERVER_EVENTS.room, status);
+  /** What the library itself has to say to a room, before whatever is delivered next. */
+  tell(room: string, event: string, payload: object): void {
+    const members = this.registry.members(room);
+    if (members.size > 0) this.sockets.send(room, members, encodeEvent(event, payload));
   }
 }
 
+/** A user's own room has a handful of members, mostly one: what they could share costs more than it saves. */
 function sendToEach(members: Iterable<RoomMember>, message: RoomMessage, { except, volatile }: BroadcastOptions): void {
   const event = toEvent(message);
   for (const { link } of members) if (!except?.includes(link.id)) link.send(event, { volatile });
+}
+
+function encodeEvent(event: string, payload: object): EncodedEvent {
+  return new LazyEvent(JSON.stringify([event, payload]), []);
 }

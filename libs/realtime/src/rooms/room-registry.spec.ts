@@ -34,6 +34,25 @@ describe('the registry of local members', () => {
     );
   });
 
+  it('says which room changes, before it does, and nothing where nothing changes', () => {
+    const told: [string, number][] = [];
+    const registry: RoomRegistry = new RoomRegistry((room) => told.push([room, registry.members(room).size]));
+    const [ada, bob] = [member('ada'), member('bob')];
+    for (const one of [ada, bob]) registry.register(one);
+    registry.add(ada, 'a');
+    registry.add(bob, 'a');
+    registry.add(bob, 'a');
+    registry.remove(ada, 'a');
+    registry.remove(ada, 'a');
+    registry.unregister(bob);
+    expect(told).toEqual([
+      ['a', 0],
+      ['a', 1],
+      ['a', 2],
+      ['a', 1],
+    ]);
+  });
+
   it('tells which rooms somebody left', () => {
     const registry = new RoomRegistry();
     const ada = member('ada');

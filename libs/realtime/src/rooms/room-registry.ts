@@ -9,6 +9,9 @@ export class RoomRegistry {
   private readonly rooms = new Map<string, RoomMember | Set<RoomMember>>();
   private readonly byId = new Map<string, RoomMember>();
 
+  /** @param beforeChange Told the room, before a member comes or goes. */
+  constructor(private readonly beforeChange: (room: string) => void = () => undefined) {}
+
   /** Makes the connection known; rooms come with `add`. */
   register(member: RoomMember): void {
     this.byId.set(member.link.id, member);
@@ -37,6 +40,7 @@ export class RoomRegistry {
   /** True if it was not in the room before. */
   add(member: RoomMember, room: string): boolean {
     if (member.rooms.has(room)) return false;
+    this.beforeChange(room);
     const members = this.rooms.get(room);
     if (members instanceof Set) members.add(member);
     else this.rooms.set(room, members ? new Set([members, member]) : member);
@@ -46,6 +50,7 @@ export class RoomRegistry {
 
   remove(member: RoomMember, room: string): boolean {
     if (!member.rooms.delete(room)) return false;
+    this.beforeChange(room);
     const members = this.rooms.get(room);
     if (members instanceof Set) members.delete(member);
     if (!(members instanceof Set) || members.size === 0) this.rooms.delete(room);

@@ -43,5 +43,6 @@ export interface EngineSocket extends Observed {
 export interface WriteOptions {
   readonly wsPreEncodedFrame?: FrameParts;
   readonly preEncoded?: boolean;
+  readonly volatile?: boolean;
   readonly compress?: boolean;
 }

@@ -50,14 +50,14 @@ function isKnown({ apply, computeExceptSids, _encode, _del }: Adapter): boolean 
 
 interface Sharing {
   readonly list: Recipients<Socket, TurnSocket>;
-  readonly members: Members;
+  readonly members: Members<string>;
   readonly except: ReadonlySet<string> | undefined;
   /** For who cannot be written to directly. */
   readonly callback: Callback;
 }
 
 class LeanBroadcasts {
-  private readonly lists: RecipientLists<Socket, TurnSocket>;
+  private readonly lists: RecipientLists<string, Socket, TurnSocket>;
   private isForNobody = false;
   private isBroadcasting = false;
   /** Of the broadcast whose recipients are looked for next. */
@@ -67,10 +67,10 @@ class LeanBroadcasts {
     private readonly adapter: Required<Adapter>,
     private readonly outlets: Outlets | undefined,
   ) {
-    this.lists = new RecipientLists(
-      (id) => adapter.nsp.sockets.get(id),
-      (socket) => outlets?.of(socket),
-    );
+    this.lists = new RecipientLists({
+      socketOf: (id) => adapter.nsp.sockets.get(id),
+      outletOf: (socket) => outlets?.of(socket),
+    });
   }
 
   install(): void {
@@ -112,7 +112,7 @@ class LeanBroadcasts {
       this.frames = undefined;
       if (target.rooms.size > 1) return apply.call(adapter, target, callback);
       const [room] = target.rooms;
-      const members: Members | undefined = room === undefined ? adapter.sids : adapter.rooms.get(room);
+      const members: Members<string> | undefined = room === undefined ? adapter.sids : adapter.rooms.get(room);
       if (!members) return;
       const except =
         target.except && target.except.size > 0 ? computeExceptSids.call(adapter, target.except) : undefined;
@@ -156,7 +156,7 @@ class LeanBroadcasts {
     }
   }
 
-  private each(members: Members, except: ReadonlySet<string> | undefined, callback: Callback): void {
+  private each(members: Members<string>, except: ReadonlySet<string> | undefined, callback: Callback): void {
     const { sockets } = this.adapter.nsp;
     for (const id of members.keys()) {
       const socket = except?.has(id) ? undefined : sockets.get(id);

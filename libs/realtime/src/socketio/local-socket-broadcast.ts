@@ -1,52 +1,60 @@
 import type { Namespace, Server } from 'socket.io';
-import type { BroadcastOptions, EncodedEvent, LocalSockets } from '../core/link.js';
+import type { BroadcastOptions, EncodedEvent, LocalSockets, RoomMembers } from '../core/link.js';
+import type { Outlets } from './coalesce-writes.js';
 import { packetOf } from './encoded-packet.js';
+import { MemberBroadcast, socketOf, type Member, type MemberSocket } from './member-broadcast.js';
+import { RecipientLists } from './recipients.js';
+import type { TurnSocket } from './turn-socket.js';
 
-/** All namespaces of all servers of this node. A room is one in the app, Socket.IO's are one for each namespace. */
+/**
+ * All servers of this node, and delivery to members of rooms on them. Asks no room of Socket.IO who is in it: whoever calls
+ * knows the members. A room is one in the app, whatever the servers and namespaces of its members.
+ */
 export class SocketIoLocalSockets implements LocalSockets {
-  private readonly all = new Set<Server>();
+  /** With where members are written to directly, if they may be. */
+  private readonly all = new Map<Server, Outlets | undefined>();
+  private readonly lists = new RecipientLists<Member, MemberSocket, TurnSocket>({
+    socketOf,
+    outletOf: (socket) => this.outletsOf(socket.nsp.server)?.of(socket),
+    inOrder: byNamespace,
+  });
 
   /** @param onError Told what a listener of the app to what goes out has thrown. */
   constructor(private readonly onError: (error: unknown) => void) {}
 
-  add(server: Server): void {
-    this.all.add(server);
+  add(server: Server, outlets: Outlets | undefined): void {
+    this.all.set(server, outlets);
   }
 
   /** In the order in which gateways made them. */
   get servers(): readonly Server[] {
-    return [...this.all];
+    return [...this.all.keys()];
   }
 
-  /** Dynamic namespaces included. */
-  *namespaces(): Generator<Namespace> {
-    for (const server of this.all) yield* (server as unknown as { _nsps: Map<string, Namespace> })._nsps.values();
+  send(room: string, members: RoomMembers, event: EncodedEvent, options: BroadcastOptions = {}): void {
+    const { volatile = false } = options;
+    const except = options.except && options.except.length > 0 ? new Set(options.except) : undefined;
+    const { onError, outletsOf } = this;
+    const broadcast = new MemberBroadcast({ packet: packetOf(event), volatile, except, outletsOf, onError });
+    const list = this.lists.of(room, members);
+    if (list) broadcast.toList(list, members);
+    else broadcast.toEach(members);
   }
 
-  broadcast(room: string, event: string, args: readonly unknown[], options: BroadcastOptions = {}): void {
-    for (const namespace of this.namespaces()) {
-      if (!namespace.adapter.rooms.has(room)) continue;
-      const target = namespace.local.to(room).except([...(options.except ?? [])]);
-      (options.volatile === true ? target.volatile : target).emit(event, ...args);
-    }
+  changed(room: string): void {
+    this.lists.changed(room);
   }
 
-  send(room: string, event: EncodedEvent, options: BroadcastOptions = {}): void {
-    const target = {
-      rooms: new Set([room]),
-      except: new Set(options.except),
-      flags: { local: true, volatile: options.volatile === true },
-    };
-    const packet = packetOf(event);
-    for (const { adapter } of this.namespaces()) {
-      if (!adapter.rooms.has(room)) continue;
-      try {
-        // Below `emit()`, which would take arguments apart again. Adapters for clusters are asynchronous, whatever their type says.
-        const sent: unknown = adapter.broadcast(packet, target);
-        if (sent instanceof Promise) sent.catch(this.onError);
-      } catch (error) {
-        this.onError(error);
-      }
-    }
+  private readonly outletsOf = (server: Server): Outlets | undefined => this.all.get(server);
+}
+
+/** Stable: members of one namespace side by side, whose frame is the same. */
+function byNamespace(sockets: MemberSocket[]): MemberSocket[] {
+  const groups = new Map<Namespace, MemberSocket[]>();
+  for (const socket of sockets) {
+    const group = groups.get(socket.nsp);
+    if (group) group.push(socket);
+    else groups.set(socket.nsp, [socket]);
   }
+  return groups.size === 1 ? sockets : [...groups.values()].flat();
 }

@@ -88,8 +88,7 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
     this.deps.httpLimits.install((server as unknown as { httpServer: HttpServer }).httpServer);
     this.deps.upgrades.protect(server);
     this.deps.sessions.install(server);
-    tuneServer(server, this.deps);
-    this.deps.sockets.add(server);
+    this.deps.sockets.add(server, tuneServer(server, this.deps));
     const address = { port, path: options?.path };
     this.deps.handshake.install(server, address);
     this.deps.gateways.namespaces.prepare(address, (namespace) => server.of(namespace as string));

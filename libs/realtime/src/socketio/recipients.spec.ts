@@ -5,12 +5,12 @@ interface One {
   readonly seat: number;
 }
 
-function crowd(size: number): { ids: Set<string>; all: Map<string, One>; lists: RecipientLists<One, One> } {
+function crowd(size: number): { ids: Set<string>; all: Map<string, One>; lists: RecipientLists<string, One, One> } {
   const all = new Map(Array.from({ length: size }, (_, seat) => [`id-${seat}`, { id: `id-${seat}`, seat }]));
-  const lists = new RecipientLists<One, One>(
-    (id) => all.get(id),
-    (one) => (one.seat === 3 ? undefined : one),
-  );
+  const lists = new RecipientLists<string, One, One>({
+    socketOf: (id) => all.get(id),
+    outletOf: (one) => (one.seat === 3 ? undefined : one),
+  });
   return { ids: new Set(all.keys()), all, lists };
 }
 

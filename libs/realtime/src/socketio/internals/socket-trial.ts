@@ -8,10 +8,11 @@ import type { EncodedEvent } from '../../core/link.js';
 import { noMetrics } from '../../core/metrics.js';
 import type { DeflateOptions } from '../deflated-frame.js';
 import { dropResponse } from '../lean-transport.js';
-import { packetOf } from '../encoded-packet.js';
 import { lighten } from '../lighten.js';
+import { SocketIoLocalSockets } from '../local-socket-broadcast.js';
 import { SendBufferWatch } from '../send-buffer-watch.js';
 import { toServerOptions } from '../server-options.js';
+import { Session } from '../session.js';
 import { gateMessages, passOn } from '../socket-dispatch.js';
 import { tuneServer } from '../tune-server.js';
 import { WriteTurn } from '../write-turn.js';
@@ -91,6 +92,10 @@ class Stage {
   private readonly clients: TrialClient[] = [];
   /** In the order of the clients. */
   private readonly sockets: Socket[] = [];
+  private readonly local = new SocketIoLocalSockets((error) => (this.failure ??= error));
+  /** Of what a publication is sent to. */
+  private readonly members = new Set<{ readonly link: Session }>();
+  private failure: unknown;
   private disconnected = 0;
   private areGated = true;
 
@@ -107,7 +112,7 @@ class Stage {
       },
     });
     const sendBuffers = new SendBufferWatch({ decide: () => 'send', metrics: noMetrics });
-    tuneServer(this.server, { internals, turn, sendBuffers });
+    this.local.add(this.server, tuneServer(this.server, { internals, turn, sendBuffers }));
     this.server.on('connection', (socket) => this.serve(socket));
   }
 
@@ -157,13 +162,11 @@ class Stage {
       for (const [place, socket] of this.sockets.entries()) socket.emit('one', place);
       this.server.emit('bytes', BYTES);
       this.server.emit('long', LONG);
-      this.server.sockets.adapter.broadcast(packetOf(publication(round)), {
-        rooms: new Set(['most']),
-        flags: { local: true },
-      });
+      this.local.send('most', this.members, publication(round));
       this.server.compress(false).emit('end');
       await this.each((client, place) => client.hears(expected(place, round)));
     }
+    check(this.failure === undefined, `a publication was not sent: ${String(this.failure)}`);
     // The room keeps its size, and not its members.
     await this.at(CLIENTS - 1)[1].leave('most');
     await this.at(0)[1].join('most');
@@ -212,7 +215,10 @@ class Stage {
       this.areGated &&= isGated;
     }
     if (place === 1) socket.use((_packet, next) => next());
-    if (place > 1) void socket.join('most');
+    if (place > 1) {
+      void socket.join('most');
+      this.members.add({ link: new Session(socket, (error) => (this.failure ??= error)) });
+    }
     if (place === 2) void socket.join('except');
     socket.on('ask', (value: unknown, ack: (value: unknown) => void) => ack(value));
     socket.on('disconnect', () => (this.disconnected += 1));
