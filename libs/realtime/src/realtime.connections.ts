@@ -75,7 +75,7 @@ export class ConnectionParts {
       });
     }
     this.requests = new ClientRequests({
-      ...{ authenticator, revocations, registry, policies, membership, hosted, presence },
+      ...{ authenticator, revocations, registry, policies, membership, hosted, presence, metrics },
       ...{ flow: this.flow, publisher: rooms.publisher, histories: rooms.histories, store: engine.presence },
       onError: (error, { link, principal }, event) =>
         context.report(error, { event, connectionId: link.id, namespace: link.namespace, userId: principal.id }),

@@ -29,6 +29,8 @@ export interface Authenticator {
    * app's own `verify` or `principal` threw as a `RealtimeError`. A namespace that is not covered is `UNAUTHORIZED`.
    */
   authenticate(handshake: RealtimeHandshake, context: AuthenticateContext): Promise<Credentials>;
+  /** Whether the same check decides about both namespaces: what is good in one may be good in the other. */
+  sharesCheck(namespace: string, other: string): boolean;
   /** Checks a new token for a live connection. Another subject than `current`'s is `UNAUTHORIZED`. */
   refresh(token: unknown, current: Principal, handshake: RealtimeHandshake): Promise<Credentials>;
 }

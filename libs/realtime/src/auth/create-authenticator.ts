@@ -20,9 +20,14 @@ export async function createAuthenticator(
   const { verify } = options;
   const main =
     verify === undefined ? jwtCheck(options, await createTokenVerifier(options, clock)) : ownCheck(verify, clock);
+  // One for each function: namespaces with the same one trust the same credentials.
+  const own = new Map<Verify, Check>(verify === undefined ? [] : [[verify, main]]);
   const checks = new Map<string, Check | false>();
-  for (const [name, own] of Object.entries(options.namespaces))
-    checks.set(name, own === false ? false : ownCheck(own.verify, clock));
+  for (const [name, chosen] of Object.entries(options.namespaces)) {
+    const check = chosen !== false && (own.get(chosen.verify) ?? ownCheck(chosen.verify, clock));
+    if (chosen !== false && check !== false) own.set(chosen.verify, check);
+    checks.set(name, check);
+  }
   return new HandshakeAuthenticator(options, clock, (namespace) => checks.get(namespace) ?? main);
 }
 
@@ -35,6 +40,11 @@ class HandshakeAuthenticator implements Authenticator {
 
   covers(namespace: string): boolean {
     return this.checkOf(namespace) !== false;
+  }
+
+  sharesCheck(namespace: string, other: string): boolean {
+    const check = this.checkOf(namespace);
+    return check !== false && check === this.checkOf(other);
   }
 
   async authenticate(handshake: RealtimeHandshake, context: AuthenticateContext): Promise<Credentials> {

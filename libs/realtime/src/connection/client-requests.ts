@@ -1,6 +1,4 @@
-import { CLIENT_EVENTS, userRoom, type HistoryReply, type PresenceState } from 'nestjs-realtime-protocol';
-import type { Authenticator } from '../auth/authenticator.js';
-import type { Revocations } from '../auth/revocations.js';
+import { CLIENT_EVENTS, type HistoryReply, type PresenceState } from 'nestjs-realtime-protocol';
 import { RealtimeError } from '../core/realtime-error.js';
 import { MAX_RECOVERED, MAX_RECOVERED_BYTES } from '../history/room-log.js';
 import type { NodePresence } from '../presence/node-presence.js';
@@ -12,11 +10,10 @@ import { checkPosition, checkWhole } from '../rooms/room-input.js';
 import type { RoomMembership } from '../rooms/room-membership.js';
 import type { RoomPolicies } from '../rooms/room-policies.js';
 import type { RoomPublisher } from '../rooms/room-publisher.js';
-import type { RoomRegistry } from '../rooms/room-registry.js';
 import { isUserRoom } from '../rooms/user-rooms.js';
 import { ClientJoins, type Answer } from './client-joins.js';
-import { Connection } from './connection.js';
-import type { ConnectionFlow } from './connection-flow.js';
+import type { Connection } from './connection.js';
+import { CredentialRefresh, type CredentialRefreshDeps } from './credential-refresh.js';
 import { checkMeta, readRecord, readText } from './request-fields.js';
 
 export interface ClientRequest {
@@ -26,11 +23,7 @@ export interface ClientRequest {
   readonly id?: string | undefined;
 }
 
-export interface ClientRequestsDeps {
-  readonly flow: ConnectionFlow;
-  readonly authenticator: Authenticator;
-  readonly revocations: Revocations;
-  readonly registry: RoomRegistry;
+export interface ClientRequestsDeps extends CredentialRefreshDeps {
   readonly membership: RoomMembership;
   readonly hosted: HostedRooms;
   readonly policies: RoomPolicies;
@@ -54,12 +47,14 @@ export class ClientRequests {
     [CLIENT_EVENTS.history, (connection, data) => this.readHistory(connection, data)],
     [CLIENT_EVENTS.presence, (connection, data) => this.readPresence(connection, data)],
     [CLIENT_EVENTS.meta, (connection, data) => this.updateMeta(connection, data)],
-    [CLIENT_EVENTS.refresh, (connection, data) => this.refresh(connection, data)],
+    [CLIENT_EVENTS.refresh, (connection, data) => this.credentials.refresh(connection, readRecord(data)['token'])],
   ]);
 
   private readonly joins: ClientJoins;
+  private readonly credentials: CredentialRefresh;
 
   constructor(private readonly deps: ClientRequestsDeps) {
+    this.credentials = new CredentialRefresh(deps);
     this.joins = new ClientJoins(deps.membership, (connection, error) =>
       this.expected(connection, CLIENT_EVENTS.join, error),
     );
@@ -133,22 +128,6 @@ export class ClientRequests {
     const ids = { userId: connection.principal.id, connectionId: connection.link.id };
     await this.deps.presence.update(room, ids, checkMeta(readRecord(data)['meta']));
     return null;
-  }
-
-  /** For the whole transport: all its connections of this user get the new credentials. */
-  private async refresh(connection: Connection, data: unknown): Promise<{ expiresAt: number | undefined }> {
-    const { link, principal } = connection;
-    const credentials = await this.deps.authenticator.refresh(
-      readRecord(data)['token'],
-      principal,
-      link.readHandshake(),
-    );
-    if (this.deps.revocations.isRevoked(credentials)) throw new RealtimeError('REVOKED');
-    for (const member of this.deps.registry.members(userRoom(principal.id))) {
-      const isSameTransport = member instanceof Connection && member.link.transportId === link.transportId;
-      if (isSameTransport) this.deps.flow.renew(member, credentials);
-    }
-    return { expiresAt: credentials.principal.expiresAt };
   }
 
   /** `finish` runs in the turn that sees that nobody has removed the connection from the room while `work` took its time. */
