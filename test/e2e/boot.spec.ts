@@ -97,6 +97,32 @@ describe('when the module is used wrongly', () => {
     expect(message).toContain("set 'heartbeat' in RealtimeModule");
   });
 
+  it('refuses server options that are functions or objects of a class: none is dropped in silence', async () => {
+    class Engine {}
+    const options = {
+      allowRequest: (_request: unknown, decide: (reason: string, isAllowed: boolean) => void) =>
+        decide('closed', false),
+      adapter: Engine,
+      wsEngine: Engine,
+      parser: { Encoder: Engine, Decoder: Engine },
+      cookie: new Map([['name', 'io']]),
+    };
+    @WebSocketGateway(options as object)
+    class OptionsGateway {}
+    const message = await refusal(() => initialised(appModule({ providers: [OptionsGateway] })));
+    for (const name of Object.keys(options))
+      expect(message).toContain(`@WebSocketGateway({ ${name} }) on OptionsGateway: server options are the module's`);
+    expect(message).toContain("decide in 'origins' or 'auth.verify' of RealtimeModule");
+    expect(message).toContain("set 'redis' and 'redis.adapter' in RealtimeModule");
+    expect(message).toContain("set 'socketio.cookie' in RealtimeModule");
+  });
+
+  it('takes server options on a gateway that say what the module says', async () => {
+    @WebSocketGateway({ transports: ['websocket'], pingInterval: 25_000, serveClient: false, destroyUpgrade: false })
+    class SameGateway {}
+    expect(await refusal(() => initialised(appModule({ providers: [SameGateway] })))).toBe('booted');
+  });
+
   it('refuses a gateway in two modules, and a reserved event', async () => {
     @Module({ providers: [PlainGateway] })
     class OtherModule {}

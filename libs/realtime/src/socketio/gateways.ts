@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Type } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
 import { NamespaceGateways } from './namespace-gateways.js';
@@ -137,11 +138,12 @@ function checkOptions(gateway: Type, serverOptions: Readonly<Record<string, unkn
     (key) =>
       !GATEWAY_ONLY.has(key) &&
       options[key] !== undefined &&
-      JSON.stringify(options[key]) !== JSON.stringify(serverOptions[key]),
+      // Functions by identity: `allowRequest` may be a door that the app has closed.
+      !isDeepStrictEqual(options[key], serverOptions[key]),
   );
   const problems = different.map(
     (key) =>
-      `@WebSocketGateway({ ${key} }) on ${gateway.name}: server options are the module's. Remove it there and set ${advice(key)} in RealtimeModule.`,
+      `@WebSocketGateway({ ${key} }) on ${gateway.name}: server options are the module's. Remove it there and ${advice(key)}.`,
   );
   for (const name of Object.getOwnPropertyNames(gateway.prototype)) {
     const event: unknown = eventOf(gateway, name);
@@ -159,12 +161,24 @@ function eventOf(gateway: Type, method: string): unknown {
   return typeof value === 'function' ? Reflect.getMetadata(MESSAGE, value) : undefined;
 }
 
+/** Where an option of Socket.IO is set instead; any other one belongs to `socketio`. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  cors: "set 'origins' in RealtimeModule",
+  transports: "set 'transports' in RealtimeModule",
+  maxHttpBufferSize: "set 'limits.maxPayloadBytes' in RealtimeModule",
+  pingInterval: "set 'heartbeat' in RealtimeModule",
+  pingTimeout: "set 'heartbeat' in RealtimeModule",
+  connectTimeout: "set 'connectTimeoutMs' in RealtimeModule",
+  allowRequest: "decide in 'origins' or 'auth.verify' of RealtimeModule",
+  adapter: "set 'redis' and 'redis.adapter' in RealtimeModule",
+  wsEngine: 'leave it out: the library brings its own',
+  parser: 'leave it out: the library brings its own',
+  destroyUpgrade: 'leave it out: upgrades outside the path are left alone',
+  connectionStateRecovery: "leave it out: rooms with 'history' recover after authentication",
+};
+
 function advice(key: string): string {
-  if (key === 'cors') return "'origins'";
-  if (key === 'transports') return "'transports'";
-  if (key === 'maxHttpBufferSize') return "'limits.maxPayloadBytes'";
-  if (key === 'pingInterval' || key === 'pingTimeout') return "'heartbeat'";
-  return `'socketio.${key}'`;
+  return INSTEAD[key] ?? `set 'socketio.${key}' in RealtimeModule`;
 }
 
 const WRAPPED = Symbol('nestjs-realtime:wrapped');
