@@ -2,6 +2,7 @@ import type { Server as HttpServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { Logger } from '@nestjs/common';
 import type { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { authWarnings } from './auth/auth-warnings.js';
 import { Admission } from './connection/admission.js';
 import { isFitForGateways } from './core/enhancers.js';
 import { connectionLimit } from './core/file-descriptors.js';
@@ -174,6 +175,7 @@ function warnAtBoot(config: ApplicationConfig, runtime: RealtimeRuntime, logger:
       'Nobody listens to SIGTERM: call app.enableShutdownHooks(), or every deploy cuts connections without warning.',
     );
   }
+  for (const line of authWarnings(runtime.context.options.auth)) logger.warn(line);
   for (const [namespace, check] of Object.entries(runtime.context.options.auth.namespaces)) {
     if (check === false)
       logger.warn(

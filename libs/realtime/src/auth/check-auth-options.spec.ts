@@ -5,6 +5,8 @@ import { checkAuthOptions } from './check-auth-options.js';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2_048 });
 const ed25519 = generateKeyPairSync('ed25519');
+const short = generateKeyPairSync('rsa', { modulusLength: 1_024 });
+const SHORT_PEM = short.publicKey.export({ type: 'spki', format: 'pem' }).toString();
 const RSA_PEM = rsa.publicKey.export({ type: 'spki', format: 'pem' }).toString();
 const PRIVATE_PEM = rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 const jwt = (options: object): AuthOptions => ({ jwt: options });
@@ -43,6 +45,7 @@ describe('when options are wrong', () => {
     ['two checks', { verify, ...jwt({ secret: 's' }) }, /^auth\.jwt and auth\.verify/],
     ['a missing key', jwt({ secret: undefined }), /auth\.jwt\.secret.*environment variable/],
     ['two keys', jwt({ secret: 's', publicKey: RSA_PEM }), /secret and publicKey are set/],
+    ['a short RSA key', jwt({ publicKey: SHORT_PEM }), /^auth\.jwt\.publicKey: .*2048 bits/],
     ['an empty secret', jwt({ secret: '' }), /^auth\.jwt\.secret: empty/],
     ['a PEM as the secret', jwt({ secret: RSA_PEM }), /^auth\.jwt\.secret: .*publicKey/],
     ['a secret as the public key', jwt({ publicKey: 'secret' }), /^auth\.jwt\.publicKey: not a PEM/],

@@ -4,7 +4,9 @@ import {
   HMAC_ALGORITHMS,
   impliedAlgorithms,
   isJwtAlgorithm,
+  isWeak,
   JWT_ALGORITHMS,
+  LEAST_RSA_BITS,
   PUBLIC_ALGORITHMS,
   publicKeyOf,
   type JwtAlgorithm,
@@ -85,7 +87,9 @@ function publicKeyAlgorithms(name: string, input: KeyInput): KeyAlgorithms {
   if (isPrivate)
     return { problem: `${name}: a private key; servers that only verify must not hold it, pass the public one` };
   try {
-    const implied = impliedAlgorithms(publicKeyOf(input));
+    const key = publicKeyOf(input);
+    if (isWeak(key)) return { problem: `${name}: an RSA key of less than ${LEAST_RSA_BITS} bits; make a longer one` };
+    const implied = impliedAlgorithms(key);
     if (implied.length > 0) return { implied };
   } catch {
     // The parser's own words name OpenSSL routines: the answer below says more.

@@ -9,6 +9,8 @@ import {
   type KeySource,
   type VerificationKey,
   type WantedKey,
+  isWeak,
+  LEAST_RSA_BITS,
 } from './jwt-keys.js';
 import { fetchJson } from './fetch-json.js';
 
@@ -44,6 +46,7 @@ export class JwksKeys implements KeySource {
   private retryAt = -Infinity;
   private unknownKidAt = -Infinity;
   private failure: unknown;
+  private hasWarnedOfWeak = false;
   private readonly logger = new Logger('RealtimeAuth');
 
   constructor(
@@ -99,11 +102,19 @@ export class JwksKeys implements KeySource {
     return this.fetching;
   }
 
+  /** Once: the same keys are read again and again. */
+  private readonly onWeak = (): void => {
+    if (!this.hasWarnedOfWeak)
+      this.logger.warn(`auth.jwt.jwksUri: RSA keys of less than ${LEAST_RSA_BITS} bits are left out; make longer ones`);
+    this.hasWarnedOfWeak = true;
+  };
+
   private async load(): Promise<void> {
     try {
       const keys = importKeys(
         await fetchJson(this.options.uri, FETCH_DEADLINE_MS, this.clock),
         this.options.algorithms,
+        this.onWeak,
       );
       if (keys.size === 0) throw new Error('the JWKS holds no usable signing key');
       for (const [text, old] of this.keys) if (keys.has(text)) keys.set(text, old);
@@ -146,12 +157,13 @@ function reasonOf(error: unknown): string {
 type HeldKeys = Map<string, { kid: string | undefined; key: VerificationKey }>;
 
 /** Public signing keys only (RFC 7517 §4): no `oct`, none for encryption. What cannot be read is left out. */
-function importKeys(jwks: unknown, allowed: readonly JwtAlgorithm[] | undefined): HeldKeys {
+function importKeys(jwks: unknown, allowed: readonly JwtAlgorithm[] | undefined, onWeak: () => void): HeldKeys {
   const { keys } = (jwks ?? {}) as { keys?: unknown };
   const held: HeldKeys = new Map();
   for (const jwk of Array.isArray(keys) ? (keys as unknown[]) : []) {
     const key = importKey(jwk, allowed);
-    if (key !== undefined) held.set(JSON.stringify(jwk), key);
+    if (key === 'weak') onWeak();
+    else if (key !== undefined) held.set(JSON.stringify(jwk), key);
   }
   return held;
 }
@@ -164,7 +176,9 @@ function importKey(jwk: unknown, allowed: readonly JwtAlgorithm[] | undefined) {
   if (Array.isArray(operations) && !operations.includes('verify')) return undefined;
   if (alg !== undefined && !isJwtAlgorithm(alg)) return undefined;
   try {
-    const key = verificationKey(createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' }), allowed);
+    const publicKey = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' });
+    if (isWeak(publicKey)) return 'weak';
+    const key = verificationKey(publicKey, allowed);
     const algorithms = alg === undefined ? key.algorithms : key.algorithms.filter((one) => one === alg);
     return { kid: typeof kid === 'string' ? kid : undefined, key: { ...key, algorithms } };
   } catch {

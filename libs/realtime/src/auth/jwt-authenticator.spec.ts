@@ -364,6 +364,16 @@ describe('when keys come from a JWKS', () => {
     );
   });
 
+  it('takes no RSA key from the list that is short enough to be factored', async () => {
+    await using jwks = await JwksServer.start();
+    const short = generateKeyPairSync('rsa', { modulusLength: 1_024 });
+    jwks.publish({ k1: rsa.publicKey, k2: short.publicKey });
+    const auth = await build({ jwt: { jwksUri: jwks.uri } });
+    const token = sign(claims(), short.privateKey, { keyid: 'k2', algorithm: 'RS256', allowInsecureKeySizes: true });
+    expect((await refusal(auth.authenticate(handshakeWith(token), context))).code).toBe('UNAUTHORIZED');
+    await expect(auth.authenticate(handshakeWith(tokenOf(rsa.privateKey, 'k1')), context)).resolves.toBeDefined();
+  });
+
   it('answers within 5 s when the endpoint hangs, and recovers', async () => {
     await using jwks = await JwksServer.start();
     jwks.publish({ k1: rsa.publicKey });

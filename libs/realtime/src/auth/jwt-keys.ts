@@ -70,6 +70,13 @@ const CURVE_ALGORITHMS: Readonly<Record<string, JwtAlgorithm>> = {
   secp521r1: 'ES512',
 };
 
+/** Shorter RSA keys can be factored (NIST SP 800-131A). */
+export const LEAST_RSA_BITS = 2_048;
+
+export function isWeak(key: KeyObject): boolean {
+  return (key.asymmetricKeyDetails?.modulusLength ?? LEAST_RSA_BITS) < LEAST_RSA_BITS;
+}
+
 /** The algorithms that the type of a key implies (RFC 7518 §3.1); empty for a type that cannot be used. */
 export function impliedAlgorithms(key: KeyObject): readonly JwtAlgorithm[] {
   if (key.type === 'secret') return HMAC_ALGORITHMS;
