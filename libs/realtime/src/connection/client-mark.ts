@@ -7,5 +7,10 @@ export function clientMark(auth: unknown): { device?: string } | undefined {
   const { rt } = auth as { rt?: unknown };
   if (typeof rt !== 'object' || rt === null || typeof (rt as { v?: unknown }).v !== 'number') return undefined;
   const { device } = rt as { device?: unknown };
-  return typeof device === 'string' && device !== '' && device.length <= MAX_DEVICE ? { device } : {};
+  return typeof device === 'string' && isLabel(device) ? { device } : {};
+}
+
+/** It goes to all members of a room: no control characters, no halves of characters. */
+function isLabel(device: string): boolean {
+  return device !== '' && device.length <= MAX_DEVICE && !/[\p{Cc}\p{Cs}]/u.test(device);
 }
