@@ -40,7 +40,9 @@ class AckFilter implements ExceptionFilter {
 @WebSocketGateway({ transports: ['websocket'] })
 class ChatGateway {
   handleConnection(socket: ServerSocket): void {
-    const { user } = socket.handshake.auth as { user?: string };
+    const { user, address } = socket.handshake.auth as { user?: string; address?: string };
+    // As where a proxy says who the client is.
+    if (address !== undefined) socket.handshake.address = address;
     if (user !== undefined)
       (socket.data as Record<string, unknown>)['principal'] = { id: user, roles: [], scopes: [], claims: {} };
   }
@@ -95,8 +97,9 @@ async function start(
   return `http://127.0.0.1:${(app.getHttpServer() as { address(): AddressInfo }).address().port}`;
 }
 
-async function connect(url: string, user?: string): Promise<Socket> {
-  const socket = io(url, { transports: ['websocket'], forceNew: true, auth: user === undefined ? {} : { user } });
+async function connect(url: string, user?: string, address?: string): Promise<Socket> {
+  const auth = { ...(user === undefined ? {} : { user }), ...(address === undefined ? {} : { address }) };
+  const socket = io(url, { transports: ['websocket'], forceNew: true, auth });
   opened.push(socket);
   await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('connect_error', reject));
   return socket;
@@ -151,6 +154,17 @@ describe('when one guard throttles HTTP and gateways', () => {
     expect(await ask(tab, 'send', 1)).toBe('sent');
     expect(await ask(otherTab, 'send', 1)).toEqual(refused);
     expect(await ask(bob, 'send', 1)).toBe('sent');
+  });
+
+  it.each([
+    ['one /64 of IPv6 as one', '2001:db8:0:1::1', '2001:db8:0:1:ffff::2', refused],
+    ['another /64 apart', '2001:db8:0:1::1', '2001:db8:0:2::1', 'sent'],
+    ['an IPv4 address and its mapping as one', '9.9.9.9', '::ffff:9.9.9.9', refused],
+    ['mapped addresses apart', '::ffff:9.9.9.9', '::ffff:9.9.9.8', 'sent'],
+  ])('counts strangers of %s', async (_name, first, second, expected) => {
+    const url = await start(limit(1));
+    expect(await ask(await connect(url, undefined, first), 'send')).toBe('sent');
+    expect(await ask(await connect(url, undefined, second), 'send')).toEqual(expected);
   });
 
   it('counts by address where nobody is signed in', async () => {
