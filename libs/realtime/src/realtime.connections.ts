@@ -41,7 +41,7 @@ export class ConnectionParts {
   private readonly expiry: ExpiryWatch<Connection>;
 
   constructor({ context, cluster, rooms, authenticator, revocations, isDraining, ready }: ConnectionPartsDeps) {
-    const { clock, metrics, nodeId, engine, options } = context;
+    const { clock, metrics, engine, options } = context;
     const { limits, auth } = options;
     const { presence } = cluster;
     const { registry, membership, policies, hosted } = rooms;
@@ -65,7 +65,7 @@ export class ConnectionParts {
       expiry: this.expiry,
       handshakes: new HandshakeQueue({ clock, maxRunning: MAX_HANDSHAKES, maxWaitMs: HANDSHAKE_WAIT_MS }),
       budgets: new KeptBudgets(() => clock.now()),
-      hello: { node: nodeId, limits: helloLimits(limits), requestWindowMs: options.requests.windowMs },
+      hello: { node: options.cluster.shownId, limits: helloLimits(limits), requestWindowMs: options.requests.windowMs },
     });
     const { windowMs } = options.requests;
     if (windowMs > 0) {

@@ -107,7 +107,7 @@ export interface MetricsOptions {
 }
 
 export interface ClusterOptions {
-  /** Name of this node in `realtime:hello`, answers and logs; unique in the cluster. @default host name and a random suffix */
+  /** Name of this node in answers, logs and `realtime:hello`; unique in the cluster. @default host name and a random suffix; clients see a random one */
   nodeId?: string | undefined;
   /** Milliseconds a node may be silent before the others take it for dead. @default 15_000 */
   leaseMs?: number | undefined;
@@ -152,6 +152,7 @@ export interface ResolvedRealtimeOptions {
   readonly requests: Readonly<{ windowMs: number; maxPerDevice: number; maxRecordBytes: number }>;
   readonly cluster: Readonly<{
     nodeId: string;
+    shownId: string;
     leaseMs: number;
     renewMs: number;
     watchMs: number;
@@ -219,6 +220,7 @@ export function resolveRealtimeOptions(options: RealtimeOptions): ResolvedRealti
     },
     cluster: {
       nodeId: cluster.nodeId ?? `${hostname()}-${randomId(4)}`,
+      shownId: cluster.nodeId ?? randomId(6),
       leaseMs: cluster.leaseMs ?? 15_000,
       renewMs: cluster.renewMs ?? 5_000,
       watchMs: cluster.watchMs ?? 2_000,
