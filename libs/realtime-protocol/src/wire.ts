@@ -164,6 +164,8 @@ export interface RoomStatus {
   room: string;
   status: 'kicked' | 'closed' | 'gap';
   code: string;
+  /** The room may be joined again, as with errors. Absent: false. */
+  retryable?: boolean;
   position?: Position;
 }
 

@@ -65,6 +65,8 @@ export class RoomParts {
       hosted,
       presence,
       metrics,
+      onPolicyError: (error, { link, principal }) =>
+        context.report(error, { connectionId: link.id, namespace: link.namespace, userId: principal.id }),
       maxRooms: options.limits.maxRooms,
       maxSendBufferBytes: options.limits.maxSendBufferBytes,
     });

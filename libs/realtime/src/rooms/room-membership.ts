@@ -4,11 +4,13 @@ import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { NodePresence } from '../presence/node-presence.js';
 import type { HostedRooms } from './hosted-rooms.js';
+import { PolicyRechecks } from './policy-rechecks.js';
 import { RemovalWatch, type WatchedAction } from './removal-watch.js';
 import { checkClientRoom, isTracked } from './room-entry.js';
 import { RoomJoins, type Admission, type JoinOutcome, type Wish } from './room-joins.js';
 import type { RoomMember } from './room-member.js';
 import type { PolicyMatch, RoomPolicies } from './room-policies.js';
+import type { JoinDecision } from './room-policy.js';
 import type { Wanted } from './room-recovery.js';
 import type { RoomRegistry } from './room-registry.js';
 import { isUserRoom } from './user-rooms.js';
@@ -20,6 +22,8 @@ export interface RoomMembershipDeps {
   readonly presence: NodePresence;
   readonly clock: Clock;
   readonly metrics: Pick<RealtimeMetrics, 'recovered'>;
+  /** A policy that was asked again has failed. */
+  readonly onPolicyError: (error: unknown, member: RoomMember) => void;
   /** Rooms of a connection. 0: no limit. */
   readonly maxRooms: number;
   /** Bytes that may wait for a client. 0: no limit. */
@@ -51,9 +55,15 @@ interface Asked {
 export class RoomMembership {
   private readonly joins: RoomJoins;
   private readonly removals = new RemovalWatch();
+  private readonly rechecks: PolicyRechecks;
 
   constructor(private readonly deps: RoomMembershipDeps) {
     this.joins = new RoomJoins({ ...deps, removals: this.removals });
+    this.rechecks = new PolicyRechecks({
+      clock: deps.clock,
+      onEnd: (member, room, code) => this.removeAll(room, (one) => one === member, endOf(code)),
+      onError: deps.onPolicyError,
+    });
   }
 
   /**
@@ -104,6 +114,7 @@ export class RoomMembership {
    * itself has asked for before goes on; `isExpelled`: the server has ended it, and that ends.
    */
   departAll(member: RoomMember, options: { graceful: boolean; isExpelled?: boolean }): void {
+    this.rechecks.cancelAll(member);
     for (const room of this.deps.registry.unregister(member)) {
       if (options.isExpelled) this.removals.overrule(room, (one) => one === member, removed());
       this.deps.hosted.release(room, { isHold: false });
@@ -143,13 +154,17 @@ export class RoomMembership {
     const match = this.deps.policies.match(room);
     if (!match || isUserRoom(room)) throw new RealtimeError('FORBIDDEN');
     const context = { principal, room, params: match.params, namespace: link.namespace, connectionId: link.id, meta };
+    const question = this.rechecks.nextQuestion();
     const decision = await this.deps.policies.askToJoin(match, context);
-    const onEntered = (): void => this.askAgainIn(decision.expiresInMs, { member, room, match, meta });
+    const asked = { member, room, match, meta };
+    const recheck = { member, room, pattern: match.declared.pattern, question, ask: () => this.askAgain(asked) };
+    const onEntered = (): void => this.rechecks.set(recheck, decision.expiresInMs);
     return { room, match, decision, meta, wanted, onEntered };
   }
 
   private depart(member: RoomMember, room: string): void {
     if (!this.deps.registry.remove(member, room)) return;
+    this.rechecks.cancel(member, room);
     member.link.leaveRoom(room);
     this.deps.hosted.release(room, { isHold: false });
     if (isTracked(this.deps.policies.match(room)?.declared.options)) this.leavePresence(member, room);
@@ -162,19 +177,18 @@ export class RoomMembership {
       .catch(() => undefined);
   }
 
-  private askAgainIn(delayMs: number | undefined, asked: Asked): void {
-    const { member, room, match, meta } = asked;
-    if (!delayMs) return;
-    this.deps.clock.after(delayMs, () => {
-      if (!member.rooms.has(room)) return;
-      const { principal, link } = member;
-      const context = { principal, room, params: match.params, namespace: link.namespace, connectionId: link.id, meta };
-      this.deps.policies.askToJoin(match, context).then(
-        (decision) => this.askAgainIn(decision.expiresInMs, asked),
-        () => this.removeAll(room, (one) => one === member, { status: 'kicked', code: 'FORBIDDEN' }),
-      );
+  private askAgain({ member, room, match, meta }: Asked): Promise<JoinDecision> {
+    const { principal, link } = member;
+    return this.deps.policies.askToJoin(match, {
+      ...{ principal, room, params: match.params, meta },
+      ...{ namespace: link.namespace, connectionId: link.id },
     });
   }
+}
+
+/** What a member is told whose policy was asked again: `UNAVAILABLE` if it did not answer, and then it may join again. */
+function endOf(code: string): Removal {
+  return { status: 'kicked', code, ...(code === 'UNAVAILABLE' ? { retryable: true } : {}) };
 }
 
 function removed(code = 'FORBIDDEN'): RealtimeError {

@@ -103,7 +103,7 @@ export class RoomPolicies {
     this.checkIdentity(match, context);
     const answer = (await policy.canJoin?.(context)) ?? false;
     const decision = typeof answer === 'boolean' ? { allow: answer } : answer;
-    if (!decision.allow) throw new RealtimeError(decision.code ?? 'FORBIDDEN', decision.message);
+    if (!decision.allow) throw new PolicyRefusal(decision.code ?? 'FORBIDDEN', decision.message);
     return decision;
   }
 
@@ -112,6 +112,9 @@ export class RoomPolicies {
     return isUserRoom(room) ? this.userHistory : this.match(room)?.declared.options.history;
   }
 }
+
+/** A policy's `{ allow: false }`, whatever its code. */
+export class PolicyRefusal extends RealtimeError {}
 
 export function readPolicyMetadata(type: object): { pattern: string; options: RoomPolicyOptions } | undefined {
   return Reflect.getMetadata(ROOM_POLICY_METADATA, type) as { pattern: string; options: RoomPolicyOptions } | undefined;

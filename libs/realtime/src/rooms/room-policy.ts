@@ -44,7 +44,11 @@ export interface JoinDecision {
   readonly message?: string;
   /** Sent in the join reply. */
   readonly state?: unknown;
-  /** Milliseconds after which the policy is asked again; a refusal then removes the connection. 0 or absent: never. */
+  /**
+   * Milliseconds after which the policy is asked again; a refusal then removes the connection. 0 or absent: never. A policy that
+   * throws has not answered: the connection stays and the policy is asked again with backoff, for 10 times `expiresInMs` and
+   * 600 000 at most. Then the room ends for it with `UNAVAILABLE`, retryable.
+   */
   readonly expiresInMs?: number;
 }
 
