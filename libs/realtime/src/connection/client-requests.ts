@@ -36,6 +36,10 @@ export interface ClientRequestsDeps extends CredentialRefreshDeps {
 }
 
 const PAGE = 100;
+/** Requests of a connection that may wait for its joins, with those joins that wait themselves. */
+const MAX_WAITING = 128;
+/** Milliseconds that a client is asked to wait before it tries again. */
+const ASK_AGAIN_MS = 500;
 
 type Handler = (connection: Connection, data: unknown, request: ClientRequest) => Promise<unknown>;
 
@@ -76,6 +80,7 @@ export class ClientRequests {
   private async leave(connection: Connection, data: unknown): Promise<null> {
     const room = readText(data, 'room');
     if (isUserRoom(room)) throw new RealtimeError('FORBIDDEN');
+    this.checkLines(connection);
     await this.deps.membership.leave(connection, room);
     return null;
   }
@@ -156,8 +161,18 @@ export class ClientRequests {
 
   /** As `ownRoom`, after the joins that the client sent before: it need not wait for their answers. */
   private async joinedRoom(connection: Connection, data: unknown): Promise<string> {
-    if (!connection.rooms.has(readText(data, 'room'))) await connection.inOrder(() => Promise.resolve());
+    const room = readText(data, 'room');
+    if (!connection.rooms.has(room) && connection.lines?.isBusy(room)) {
+      this.checkLines(connection);
+      await this.deps.membership.inTurn(connection, room, () => undefined);
+    }
     return this.ownRoom(connection, data);
+  }
+
+  /** Joins of a connection have a bound of their own, in `RoomJoins`. */
+  private checkLines({ lines }: Connection): void {
+    if (lines && lines.waiting >= MAX_WAITING)
+      throw new RealtimeError('RATE_LIMITED', 'Too many requests wait for joins', { retryAfterMs: ASK_AGAIN_MS });
   }
 
   private ownRoom(connection: Connection, data: unknown): string {

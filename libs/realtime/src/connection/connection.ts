@@ -3,6 +3,7 @@ import type { Credentials } from '../auth/authenticator.js';
 import type { ConnectionLink } from './connection-link.js';
 import type { Principal } from '../core/principal.js';
 import type { RealtimeError } from '../core/realtime-error.js';
+import { RoomLines } from '../rooms/room-lines.js';
 import type { RoomMember } from '../rooms/room-member.js';
 
 export interface ConnectionInit {
@@ -19,8 +20,8 @@ export class Connection implements RoomMember {
   readonly device: string;
   readonly isOurClient: boolean;
   readonly rooms = new Set<string>();
+  lines: RoomLines | undefined;
   credentials: Credentials;
-  private tail: Promise<unknown> | undefined;
   private isEnding = false;
 
   constructor(init: ConnectionInit) {
@@ -42,14 +43,13 @@ export class Connection implements RoomMember {
     return refusal;
   }
 
-  inOrder<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.tail ? this.tail.then(task, task) : task();
-    const settled: Promise<void> = result.then(
-      () => this.settle(settled),
-      () => this.settle(settled),
-    );
-    this.tail = settled;
-    return result;
+  takeTurn(room: string): Promise<void> | undefined {
+    return (this.lines ??= new RoomLines()).enter(room);
+  }
+
+  endTurn(room: string): void {
+    this.lines?.leave(room);
+    if (this.lines?.busy === 0) this.lines = undefined;
   }
 
   /**
@@ -62,9 +62,5 @@ export class Connection implements RoomMember {
     this.link.emit(SERVER_EVENTS.bye, error.toWire() satisfies WireError);
     if (error.retryable) this.link.closeTransport();
     else this.link.disconnect();
-  }
-
-  private settle(settled: Promise<unknown>): void {
-    if (this.tail === settled) this.tail = undefined;
   }
 }

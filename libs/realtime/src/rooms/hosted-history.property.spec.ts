@@ -64,7 +64,11 @@ class Client {
     const id = name as ConnectionId;
     const link = { id, transportId: name as unknown as TransportId, namespace: '/', isOpen: true } as Link;
     const principal = { id: name, sessionId: name, roles: [], scopes: [], claims: {}, isAnonymous: false };
-    this.member = { link, principal, device: name, rooms: new Set(), inOrder: (task) => task() };
+    this.member = {
+      ...{ link, principal, device: name, rooms: new Set<string>(), lines: undefined },
+      takeTurn: () => undefined,
+      endTurn: () => undefined,
+    };
   }
 
   take(data: string, position: Position): void {

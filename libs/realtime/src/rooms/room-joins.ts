@@ -21,12 +21,19 @@ export interface RoomJoinsDeps {
   /** Joins under way, which a removal ends. */
   readonly removals: RemovalWatch;
   readonly clock: Clock;
-  readonly metrics: Pick<RealtimeMetrics, 'recovered'>;
+  readonly metrics: Pick<RealtimeMetrics, 'recovered' | 'throttled'>;
   /** Rooms of a connection. 0: no limit. */
   readonly maxRooms: number;
   /** Bytes that may wait for a client. 0: no limit. */
   readonly maxSendBufferBytes: number;
 }
+
+/** Rooms of a connection whose joins may wait for an earlier join or leave of the same room. */
+const MAX_WAITING = 16;
+/** Rooms that a connection may join at a time: twice as many as it can be in, and at least these. */
+const MIN_AT_A_TIME = 256;
+/** Milliseconds that a client is asked to wait before it tries again. */
+const ASK_AGAIN_MS = 500;
 
 /** One room that a connection may enter: whoever had to be asked has agreed. */
 export interface Admission {
@@ -42,6 +49,8 @@ export interface Admission {
 export interface Wish {
   /** Undefined: not even that can be read. */
   readonly room: string | undefined;
+  /** Refused with `RATE_LIMITED` if too many of the connection's wait. */
+  readonly isBounded: boolean;
   /** Asks whoever has to be asked; its refusal rejects. */
   admit(): Promise<Admission>;
 }
@@ -63,33 +72,67 @@ interface Prepared extends Admission {
 export class RoomJoins {
   constructor(private readonly deps: RoomJoinsDeps) {}
 
-  /** `answer` is called once, in the turn in which the connection enters; what it throws rejects. Keeps the order of the connection's joins and leaves. */
-  run(member: RoomMember, wishes: readonly Wish[], answer: (outcomes: readonly JoinOutcome[]) => void): Promise<void> {
-    const { removals } = this.deps;
+  /** `answer` is called once, in the turn in which the connection enters; what it throws rejects. Keeps the order of the connection's joins and leaves of a room. */
+  async run(
+    member: RoomMember,
+    wishes: readonly Wish[],
+    answer: (outcomes: readonly JoinOutcome[]) => void,
+  ): Promise<void> {
+    const { removals, clock } = this.deps;
+    const turns = this.takeTurns(member, wishes);
     const watched = wishes.map((wish) => ({
       wish,
       action: wish.room === undefined ? undefined : removals.begin(member, wish.room),
     }));
-    const joined = member.inOrder(async () => {
+    const prepared: Prepared[] = [];
+    try {
       const settled = await Promise.allSettled(
         watched.map(async ({ wish, action }) => {
+          const turn = wish.room === undefined ? undefined : turns.get(wish.room);
+          if (turn instanceof RealtimeError) throw turn;
+          if (turn) await turn;
           action?.check();
-          return this.prepare(member, await wish.admit(), action);
+          this.checkIsHere(member);
+          const one = await this.prepare(member, await wish.admit(), action);
+          prepared.push(one);
+          return one;
         }),
       );
-      try {
-        await whenSendable(member.link, this.halfBuffer, this.deps.clock);
-        const budget = new JoinBudget(this.halfBuffer);
-        answer(
-          settled.map((one) =>
-            one.status === 'rejected' ? { error: one.reason as unknown } : this.enter(member, one.value, budget),
-          ),
-        );
-      } finally {
-        for (const one of settled) if (one.status === 'fulfilled') one.value.release();
-      }
-    });
-    return joined.finally(() => watched.forEach(({ action }) => action?.end()));
+      // Joins of other rooms may have been answered since there was room.
+      while (member.link.pendingBytes >= this.halfBuffer) await whenSendable(member.link, this.halfBuffer, clock);
+      const budget = new JoinBudget(this.halfBuffer);
+      answer(
+        settled.map((one) =>
+          one.status === 'rejected' ? { error: one.reason as unknown } : this.enter(member, one.value, budget),
+        ),
+      );
+    } finally {
+      for (const one of prepared) one.release();
+      for (const { action } of watched) action?.end();
+      for (const [room, turn] of turns) if (!(turn instanceof RealtimeError)) member.endTurn(room);
+    }
+  }
+
+  /** A turn in each room of a list, in the order in which joins are received; or the refusal, if too many wait already. */
+  private takeTurns(
+    member: RoomMember,
+    wishes: readonly Wish[],
+  ): Map<string, Promise<void> | undefined | RealtimeError> {
+    const turns = new Map<string, Promise<void> | undefined | RealtimeError>();
+    for (const { room, isBounded } of wishes) {
+      if (room === undefined || turns.has(room)) continue;
+      const isRefused = isBounded && this.isLineFull(member, room);
+      if (isRefused) this.deps.metrics.throttled('joins');
+      turns.set(room, isRefused ? tooMany() : member.takeTurn(room));
+    }
+    return turns;
+  }
+
+  private isLineFull({ lines }: RoomMember, room: string): boolean {
+    if (!lines) return false;
+    return lines.isBusy(room)
+      ? lines.waiting >= MAX_WAITING
+      : lines.busy >= Math.max(MIN_AT_A_TIME, 2 * this.deps.maxRooms);
   }
 
   private get halfBuffer(): number {
@@ -105,6 +148,7 @@ export class RoomJoins {
     const { hosted } = this.deps;
     const { room, match, meta, wanted } = admission;
     const options = match?.declared.options;
+    this.checkIsHere(member);
     if (!member.rooms.has(room)) this.checkCount(member);
     const undo = [() => hosted.release(room, { isHold: true })];
     const release = (): void => undo.reverse().forEach((step) => step());
@@ -127,8 +171,7 @@ export class RoomJoins {
     const { registry, metrics } = this.deps;
     const { room, wanted, followers, decision } = prepared;
     try {
-      if (!registry.isRegistered(member) || !member.link.isOpen)
-        throw new RealtimeError('UNAVAILABLE', 'The connection is gone');
+      this.checkIsHere(member);
       prepared.action?.check();
       const isNew = !member.rooms.has(room);
       if (isNew) this.checkCount(member);
@@ -155,6 +198,11 @@ export class RoomJoins {
     }
   }
 
+  private checkIsHere(member: RoomMember): void {
+    if (!this.deps.registry.isRegistered(member) || !member.link.isOpen)
+      throw new RealtimeError('UNAVAILABLE', 'The connection is gone');
+  }
+
   private checkCount(member: RoomMember): void {
     const { maxRooms } = this.deps;
     if (maxRooms > 0 && member.rooms.size >= maxRooms)
@@ -172,4 +220,8 @@ export class RoomJoins {
 /** A room without history cannot give what was missed. */
 function nothingKept({ position, since }: Wanted): Pick<JoinReply, 'position' | 'recovered' | 'publications'> {
   return position || since ? { recovered: false } : {};
+}
+
+function tooMany(): RealtimeError {
+  return new RealtimeError('RATE_LIMITED', 'Too many joins wait', { retryAfterMs: ASK_AGAIN_MS });
 }

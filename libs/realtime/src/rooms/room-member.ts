@@ -1,5 +1,6 @@
 import type { Link } from '../core/link.js';
 import type { Principal } from '../core/principal.js';
+import type { RoomLines } from './room-lines.js';
 
 /** A connection as rooms see it; `connection/` implements it. */
 export interface RoomMember {
@@ -9,6 +10,10 @@ export interface RoomMember {
   readonly device: string;
   /** Rooms it is in, joined through policies or by server code, its user's own room included. */
   readonly rooms: Set<string>;
-  /** Runs tasks of one connection one after the other: joins and leaves never overtake each other. */
-  inOrder<T>(task: () => Promise<T>): Promise<T>;
+  /** Its turns in rooms, from `takeTurn` to `endTurn`; undefined while it has none and waits for none. */
+  readonly lines: RoomLines | undefined;
+  /** Joins and leaves of a room never overtake each other. Resolves when the turn has come; undefined: at once. */
+  takeTurn(room: string): Promise<void> | undefined;
+  /** Every turn that was taken needs one. */
+  endTurn(room: string): void;
 }

@@ -21,7 +21,7 @@ export interface RoomMembershipDeps {
   readonly policies: RoomPolicies;
   readonly presence: NodePresence;
   readonly clock: Clock;
-  readonly metrics: Pick<RealtimeMetrics, 'recovered'>;
+  readonly metrics: Pick<RealtimeMetrics, 'recovered' | 'throttled'>;
   /** A policy that was asked again has failed. */
   readonly onPolicyError: (error: unknown, member: RoomMember) => void;
   /** Rooms of a connection. 0: no limit. */
@@ -82,13 +82,24 @@ export class RoomMembership {
   /** Server code may join a connection to any valid room. Rejects with `FORBIDDEN` if it is removed from there meanwhile. */
   async joinAsServer(member: RoomMember, room: string, meta?: unknown): Promise<void> {
     const admission: Admission = { room, match: this.deps.policies.match(room), meta, wanted: {} };
-    await this.joins.run(member, [{ room, admit: () => Promise.resolve(admission) }], ([outcome]) => {
+    await this.joins.run(member, [{ room, isBounded: false, admit: () => Promise.resolve(admission) }], ([outcome]) => {
       if (outcome && 'error' in outcome) throw outcome.error;
     });
   }
 
-  leave(member: RoomMember, room: string): Promise<void> {
-    return member.inOrder(async () => this.depart(member, room));
+  async leave(member: RoomMember, room: string): Promise<void> {
+    await this.inTurn(member, room, () => this.depart(member, room));
+  }
+
+  /** After all joins and leaves of the room that the connection has asked for before; at once if there are none. */
+  async inTurn(member: RoomMember, room: string, task: () => void): Promise<void> {
+    const turn = member.takeTurn(room);
+    try {
+      if (turn) await turn;
+      task();
+    } finally {
+      member.endTurn(room);
+    }
   }
 
   /** What a client that is in the room is about to do there. Every call needs an `end()`. @throws RealtimeError `FORBIDDEN` */
@@ -114,6 +125,7 @@ export class RoomMembership {
    * itself has asked for before goes on; `isExpelled`: the server has ended it, and that ends.
    */
   departAll(member: RoomMember, options: { graceful: boolean; isExpelled?: boolean }): void {
+    member.lines?.close();
     this.rechecks.cancelAll(member);
     for (const room of this.deps.registry.unregister(member)) {
       if (options.isExpelled) this.removals.overrule(room, (one) => one === member, removed());
@@ -138,10 +150,10 @@ export class RoomMembership {
     try {
       const request = read();
       const room = typeof request.room === 'string' ? request.room : undefined;
-      return { room, admit: () => this.admitClient(member, request) };
+      return { room, isBounded: true, admit: () => this.admitClient(member, request) };
     } catch {
       // Which fails again, as the answer.
-      return { room: undefined, admit: async () => this.admitClient(member, read()) };
+      return { room: undefined, isBounded: true, admit: async () => this.admitClient(member, read()) };
     }
   }
 
