@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { ConnectedSocket, MessageBody, SubscribeMessage, WebSocketGateway, WebSocketServer } from '@nestjs/websockets';
 import { RoomManager, PresenceService, RoomPolicy, type CanJoin, type RoomContext } from 'nestjs-realtime';
 import type { Namespace, Socket } from 'socket.io';
 import { bootPair, type AppPair } from '../support/app-pair.js';
-import type { TestApp } from '../support/app.js';
+import { bootApp, type TestApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
 import { connectedClient, type StockClient } from '../support/inbox.js';
 import { mintToken } from '../support/tokens.js';
@@ -194,5 +196,26 @@ describe.each(['memory', 'redis'] as const)("Socket.IO's room of the same name, 
     expect((await ada.inbox.next('kept')).args[0]).toBe(1);
     await fence(bob);
     expect(bob.inbox.all.filter(({ event }) => event === 'kept')).toEqual([]);
+  });
+});
+
+describe('when a native room is joined that a policy is about', () => {
+  it('says so once, and says nothing of members and other rooms', async () => {
+    const lines: string[] = [];
+    const warn = jest
+      .spyOn(Logger.prototype, 'warn')
+      .mockImplementation((line: unknown) => void lines.push(String(line)));
+    await using app = await bootApp({ providers });
+    await using ada = await connectedClient(`${app.url}/chat`, { auth: { token: mintToken('ada') } });
+    await ada.ask('realtime:join', { room: 'private/1' });
+    await ada.ask('native.join', 'private/1');
+    for (const other of ['elsewhere', 5, '', 'private/%', 'private']) await ada.ask('native.join', other);
+    expect(lines.filter((line) => line.includes('no member'))).toEqual([]);
+    await ada.ask('native.join', 'private/2');
+    await ada.ask('native.join', 'private/3');
+    expect(lines.filter((line) => line.includes('no member'))).toEqual([
+      expect.stringContaining('the Socket.IO room "private/2"'),
+    ]);
+    warn.mockRestore();
   });
 });

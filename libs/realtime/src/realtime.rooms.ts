@@ -81,6 +81,12 @@ export class RoomParts {
     this.positions = new PositionCheck({ bus, store, log: engine.log, hosted, presence, clock, onError: note });
   }
 
+  /** A socket is in the Socket.IO room of that name, which makes nobody a member. Apps name their rooms by other values, too. */
+  noteNativeRoom(room: unknown, connectionId: string): void {
+    if (typeof room !== 'string' || room === connectionId) return;
+    if (this.registry.find(connectionId)?.rooms.has(room) === false) this.policies.noteNativeRoom(room);
+  }
+
   private createHistory(room: string): HostedHistory | undefined {
     const retention = this.policies.retentionOf(room);
     return retention && new HostedHistory(room, retention, this.followers);

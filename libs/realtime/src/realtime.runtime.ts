@@ -23,7 +23,10 @@ const POSITION_CHECK_MS = 40_000;
  * back. Holds no logic of its own.
  */
 export class RealtimeRuntime {
-  readonly sockets = new SocketIoLocalSockets((error) => this.context.report(error, { event: 'onAnyOutgoing' }));
+  readonly sockets = new SocketIoLocalSockets(
+    (error) => this.context.report(error, { event: 'onAnyOutgoing' }),
+    (room, socketId) => this.rooms.noteNativeRoom(room, socketId),
+  );
   readonly revocations = new Revocations();
   readonly cluster: ClusterParts;
   readonly rooms: RoomParts;

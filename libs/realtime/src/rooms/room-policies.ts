@@ -1,3 +1,4 @@
+import { printable } from '../core/printable.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { Retention } from '../history/room-log.js';
 import { isUserRoom } from './user-rooms.js';
@@ -34,6 +35,8 @@ export class RoomPolicies {
 
   /** Policies that have refused somebody without an identity: said once of each. */
   private readonly told = new WeakSet<DeclaredPolicy>();
+  /** Policies of whose rooms a native one was joined. */
+  private readonly toldOfNative = new WeakSet<DeclaredPolicy>();
 
   /**
    * @param userHistory What users' own rooms keep; they have no policy.
@@ -105,6 +108,16 @@ export class RoomPolicies {
     const decision = typeof answer === 'boolean' ? { allow: answer } : answer;
     if (!decision.allow) throw new PolicyRefusal(decision.code ?? 'FORBIDDEN', decision.message);
     return decision;
+  }
+
+  /** Somebody was put into the Socket.IO room of that name who is no member: said once of each policy. */
+  noteNativeRoom(room: string): void {
+    const declared = this.match(room)?.declared;
+    if (!declared || this.toldOfNative.has(declared)) return;
+    this.toldOfNative.add(declared);
+    this.warn?.(
+      `A client that is no member was put into the Socket.IO room ${printable(room)} (client.join, socketsJoin), which @RoomPolicy('${declared.pattern}') on ${declared.name} is about: it hears server.to(room).emit() alone, no publications and no presence. Let it join with realtime:join, or with RoomManager.join(). Said once.`,
+    );
   }
 
   /** What the room keeps of its publications; undefined: nothing. */

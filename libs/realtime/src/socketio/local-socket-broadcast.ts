@@ -19,11 +19,21 @@ export class SocketIoLocalSockets implements LocalSockets {
     inOrder: byNamespace,
   });
 
-  /** @param onError Told what a listener of the app to what goes out has thrown. */
-  constructor(private readonly onError: (error: unknown) => void) {}
+  /**
+   * @param onError Told what a listener of the app to what goes out has thrown.
+   * @param onRoom Told which socket is in which of Socket.IO's rooms now, whoever put it there.
+   */
+  constructor(
+    private readonly onError: (error: unknown) => void,
+    private readonly onRoom?: (room: string, socketId: string) => void,
+  ) {}
 
   add(server: Server, outlets: Outlets | undefined): void {
     this.all.set(server, outlets);
+    const { onRoom } = this;
+    if (!onRoom) return;
+    server.sockets.adapter.on('join-room', onRoom);
+    server.on('new_namespace', ({ adapter }) => adapter.on('join-room', onRoom));
   }
 
   /** In the order in which gateways made them. */
