@@ -5,6 +5,16 @@ import { mapException } from './exceptions.js';
 
 const SECRET = 'password=hunter2';
 
+/** As Nest's of `@nestjs/microservices`: has `getError`, as a `WsException` has. */
+class RpcException extends Error {
+  getError(): string {
+    return this.message;
+  }
+}
+
+/** Of another copy of Nest. */
+const OtherWsException = { WsException: class WsException extends RpcException {} }.WsException;
+
 describe('what a client is told of an exception', () => {
   it.each<[string, unknown, object, boolean]>([
     [
@@ -30,6 +40,18 @@ describe('what a client is told of an exception', () => {
       'a WsException object',
       new WsException({ message: 'odd', secret: 1 }),
       { code: 'BAD_REQUEST', message: 'odd', retryable: false },
+      false,
+    ],
+    [
+      'an exception of another service',
+      new RpcException(SECRET),
+      { code: 'INTERNAL', message: expect.any(String), retryable: true },
+      true,
+    ],
+    [
+      "another copy's WsException, extended",
+      new (class NoSeats extends OtherWsException {})('no seats'),
+      { code: 'BAD_REQUEST', message: 'no seats', retryable: false },
       false,
     ],
     [

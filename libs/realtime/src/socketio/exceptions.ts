@@ -1,4 +1,5 @@
 import { REALTIME_CODES, isErrorAck, type RealtimeCode, type WireError } from 'nestjs-realtime-protocol';
+import { WsException } from '@nestjs/websockets';
 import { RealtimeError } from '../core/realtime-error.js';
 
 /** What the client is told, and whether the server has to look into it. */
@@ -26,13 +27,13 @@ const HTTP_CODES: Readonly<Record<number, RealtimeCode>> = {
 };
 
 /**
- * Maps whatever a handler, guard, pipe or interceptor threw. Classes are recognised by their methods, not by identity:
- * an app may hold another copy of Nest. 4xx and `WsException` messages reach the client, 5xx and unknown ones never.
+ * Maps whatever a handler, guard, pipe or interceptor threw. Classes are not recognised by identity alone: an app may hold
+ * another copy of Nest. 4xx and `WsException` messages reach the client, 5xx and unknown ones never.
  */
 export function mapException(exception: unknown): MappedException {
   if (exception instanceof RealtimeError) return { wire: exception.toWire(), isUnexpected: false };
   if (hasMethod(exception, 'getStatus') && hasMethod(exception, 'getResponse')) return mapHttp(exception);
-  if (hasMethod(exception, 'getError')) return { wire: mapWs(exception.getError()), isUnexpected: false };
+  if (isWsException(exception)) return { wire: mapWs(exception.getError()), isUnexpected: false };
   return { wire: wireOf('INTERNAL'), isUnexpected: true };
 }
 
@@ -67,6 +68,15 @@ function mapWs(error: unknown): WireError {
   }
   const { message } = error as { message?: unknown };
   return wireOf('BAD_REQUEST', typeof message === 'string' ? message : undefined);
+}
+
+/** `getError` alone says nothing: Nest's `RpcException` has it, too, and holds the words of another service. */
+function isWsException(value: unknown): value is Record<'getError', () => unknown> {
+  if (value instanceof WsException) return true;
+  if (!hasMethod(value, 'getError')) return false;
+  for (let type: unknown = value.constructor; typeof type === 'function'; type = Object.getPrototypeOf(type))
+    if (type.name === 'WsException') return true;
+  return false;
 }
 
 function hasMethod<Name extends string>(value: unknown, name: Name): value is Record<Name, () => unknown> {

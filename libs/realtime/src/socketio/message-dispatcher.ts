@@ -10,6 +10,7 @@ import type { RequestAnswer, RequestRunner } from '../requests/request-runner.js
 import { RequestScope } from '../requests/request-scope.js';
 import type { RequestKey } from '../requests/request-store.js';
 import { answeringUse } from './app-middleware.js';
+import { RealtimeError } from '../core/realtime-error.js';
 import { wireOf } from './exceptions.js';
 import { directHandlerOf, isThenable } from './direct-handlers.js';
 import type { GatewayHandler } from './gateway-handlers.js';
@@ -260,13 +261,9 @@ interface RequestRun {
   readonly data: unknown;
 }
 
-const ABANDONED = {
-  getError: () => ({ code: 'UNAVAILABLE', message: 'The connection ended before the answer', retryable: true }),
-};
+const ABANDONED = new RealtimeError('UNAVAILABLE', 'The connection ended before the answer');
 
-const TOO_EARLY = {
-  getError: () => ({ code: 'UNAVAILABLE', message: 'The connection is still being set up', retryable: true }),
-};
+const TOO_EARLY = new RealtimeError('UNAVAILABLE', 'The connection is still being set up');
 
 interface Payload {
   readonly data: unknown;
