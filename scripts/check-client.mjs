@@ -8,7 +8,7 @@ import { minify } from '@swc/core';
 
 const MAX_GZIP_BYTES = 8_000;
 /** What a page imports only if it wants it. */
-const MAX_MORE_BYTES = { presenceOf: 750, storedOutbox: 900, storedPositions: 850 };
+const MAX_MORE_BYTES = { presenceOf: 800, storedOutbox: 900, storedPositions: 850 };
 /** An app that only names the error class must not pay for the client. */
 const MAX_UNUSED_SHARE = 0.25;
 const MIN_MODULES = 20;

@@ -1,5 +1,5 @@
 import { io, type Socket } from 'socket.io-client';
-import { SERVER_EVENTS, WIRE_VERSION, type Hello } from 'nestjs-realtime-protocol';
+import { CLIENT_VERSION, SERVER_EVENTS, WIRE_VERSION, type Hello } from 'nestjs-realtime-protocol';
 import { serverDelayMs } from './backoff.js';
 import { NO_ANSWER, RealtimeClientError, isRecord, parseWireError, wireError, type ErrorLike } from './client-error.js';
 import { steadyNow } from './clock.js';
@@ -139,7 +139,7 @@ export class Connection {
       if (attempt !== this.#attempts) return;
       const token = await this.#credentials.token();
       if (attempt !== this.#attempts) return;
-      this.socket.auth = { token, rt: { v: WIRE_VERSION, device } };
+      this.socket.auth = { token, rt: { v: CLIENT_VERSION, device } };
       this.socket.connect();
       this.#heartbeat.watch(this.socket);
     } catch (cause) {

@@ -1,4 +1,10 @@
-import type { PresenceCount, PresenceDiff, PresenceState, PresenceUser } from 'nestjs-realtime-protocol';
+import type {
+  PresenceCount,
+  PresenceDeviceChange,
+  PresenceDiff,
+  PresenceState,
+  PresenceUser,
+} from 'nestjs-realtime-protocol';
 
 /** Who is in a room, as far as this client knows. Pure: `presence.ts` asks the server when a table is `stale`. */
 export interface PresenceTable {
@@ -27,8 +33,23 @@ export function merge(table: PresenceTable, diff: PresenceDiff | PresenceCount):
   if (!isWhole && (diff.from !== table.version || !table.users)) return 'stale';
   const users = new Map(isWhole ? [] : table.users);
   for (const user of [...(diff.join ?? []), ...(diff.update ?? [])]) users.set(user.id, user);
+  for (const change of diff.devices ?? []) {
+    const user = users.get(change.id);
+    if (!user) return 'stale';
+    users.set(change.id, changeDevice(user, change));
+  }
   for (const id of diff.leave ?? []) users.delete(id);
   return { epoch: diff.epoch, version: diff.to, count: users.size, users };
+}
+
+/** In the order of the protocol: off the list, in its place or behind the others, and how many more there are. */
+function changeDevice({ id, devices, more }: PresenceUser, change: PresenceDeviceChange): PresenceUser {
+  const { set, drop } = change;
+  const next = devices.filter(({ device }) => device !== drop);
+  const at = next.findIndex(({ device }) => device === set?.device);
+  if (set) next.splice(at < 0 ? next.length : at, 1, set);
+  const others = change.more ?? more;
+  return others ? { id, devices: next, more: others } : { id, devices: next };
 }
 
 export function usersOf({ users }: PresenceTable): PresenceUser[] {

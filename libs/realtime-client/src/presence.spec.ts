@@ -51,6 +51,40 @@ describe('when diffs follow on each other', () => {
     expect(presence.count).toBe(1);
   });
 
+  it('changes devices of a user, in the order of the server, and keeps the others', () => {
+    const { presence, changes } = serving();
+    const updated: PresenceUser[] = [];
+    presence.on('update', (user) => updated.push(user));
+    presence.apply(
+      diff(3, 4, { join: [user('bob')], devices: [{ id: 'ada', set: { device: 'e', meta: 1 }, more: 2 }] }),
+    );
+    expect(presence.get('ada')).toEqual({ id: 'ada', devices: [{ device: 'd' }, { device: 'e', meta: 1 }], more: 2 });
+    const set = { device: 'f' };
+    presence.apply(
+      diff(4, 5, {
+        devices: [
+          { id: 'ada', drop: 'd', set },
+          { id: 'ada', set: { device: 'e' }, more: 0 },
+        ],
+      }),
+    );
+    expect(presence.get('ada')).toEqual({ id: 'ada', devices: [{ device: 'e' }, { device: 'f' }] });
+    expect(presence.get('bob')).toEqual(user('bob'));
+    expect(updated.map(({ id, devices }) => [id, devices.length])).toEqual([
+      ['ada', 2],
+      ['ada', 2],
+    ]);
+    expect(changes).toHaveLength(3);
+  });
+
+  it('asks again when devices change of a user whom it does not know', async () => {
+    const { presence, asked, nextChange } = serving([{ epoch: 'e', version: 4, count: 1, users: [user('bob')] }]);
+    const changed = nextChange();
+    presence.apply(diff(3, 4, { devices: [{ id: 'bob', set: { device: 'e' } }] }));
+    await changed;
+    expect([ids(presence), asked.length]).toEqual([['bob'], 1]);
+  });
+
   it('begins an empty room with its first epoch', () => {
     const { presence, asked } = serving();
     presence.reset({ epoch: '', version: 0, count: 0, users: [] });

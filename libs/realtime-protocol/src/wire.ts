@@ -1,7 +1,13 @@
 import type { ErrorAck, WireError } from './codes.js';
 
-/** Version of this wire, in `realtime:hello` and in CONNECT's `rt`. */
+/** Version of this wire, in `realtime:hello`. */
 export const WIRE_VERSION = 1;
+
+/**
+ * What a client understands, in CONNECT's `rt.v`. 1: the wire. 2: also `PresenceDiff.devices`. A server takes any number, and sends
+ * what the client understands; `hello.v` stays 1, because nothing else of the wire has changed.
+ */
+export const CLIENT_VERSION = 2;
 
 export const SERVER_EVENTS = {
   hello: 'realtime:hello',
@@ -82,6 +88,7 @@ export interface PresenceState {
 /**
  * `realtime:presence`: all that changed between version `from` and version `to`, or only the count in a large room.
  * `from` is the `to` of the diff before on this connection, also when the epoch changes; 0: `join` is the whole list.
+ * A user whose devices changed is in `update`, or, for clients of version 2, what changed is in `devices`.
  */
 export interface PresenceDiff {
   room: string;
@@ -91,6 +98,7 @@ export interface PresenceDiff {
   join?: PresenceUser[];
   leave?: string[];
   update?: PresenceUser[];
+  devices?: PresenceDeviceChange[];
 }
 
 export interface PresenceCount {

@@ -104,7 +104,7 @@ export class RoomParts {
     const { coalesceMs, maxListed, settleMs } = options.presence;
     return new HostedPresence({
       ...{ room, store: engine.presence, clock, metrics, coalesceMs, maxListed, settleMs },
-      emit: (payload) => this.broadcast.tell(room, SERVER_EVENTS.presence, payload),
+      emit: (payload, partial) => this.broadcast.tellPresence(room, payload, partial),
     });
   }
 }

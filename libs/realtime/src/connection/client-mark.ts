@@ -1,13 +1,14 @@
 /** Longest label of a device that is kept. */
 const MAX_DEVICE = 64;
 
-/** `auth.rt` as our client sends it; anything else is a stock client. */
-export function clientMark(auth: unknown): { device?: string } | undefined {
+/** `auth.rt` as our client sends it, `v` being what it understands; anything else is a stock client. */
+export function clientMark(auth: unknown): { v: number; device?: string } | undefined {
   if (typeof auth !== 'object' || auth === null) return undefined;
   const { rt } = auth as { rt?: unknown };
-  if (typeof rt !== 'object' || rt === null || typeof (rt as { v?: unknown }).v !== 'number') return undefined;
-  const { device } = rt as { device?: unknown };
-  return typeof device === 'string' && isLabel(device) ? { device } : {};
+  if (typeof rt !== 'object' || rt === null) return undefined;
+  const { v, device } = rt as { v?: unknown; device?: unknown };
+  if (typeof v !== 'number') return undefined;
+  return typeof device === 'string' && isLabel(device) ? { v, device } : { v };
 }
 
 /** It goes to all members of a room: no control characters, no halves of characters. */

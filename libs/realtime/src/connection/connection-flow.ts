@@ -117,7 +117,7 @@ export class ConnectionFlow {
       link,
       credentials,
       device: rt?.device ?? link.transportId,
-      isOurClient: rt !== undefined,
+      clientVersion: rt?.v ?? 0,
     });
   }
 

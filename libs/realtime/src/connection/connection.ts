@@ -10,15 +10,15 @@ export interface ConnectionInit {
   readonly link: ConnectionLink;
   readonly credentials: Credentials;
   readonly device: string;
-  /** Marked itself in CONNECT: understands `retryAfterMs` and reconnects after a refusal. */
-  readonly isOurClient: boolean;
+  /** See `RoomMember`. */
+  readonly clientVersion: number;
 }
 
 /** One principal in one namespace, from its authenticated handshake to its end. Keeps no timer. */
 export class Connection implements RoomMember {
   readonly link: ConnectionLink;
   readonly device: string;
-  readonly isOurClient: boolean;
+  readonly clientVersion: number;
   readonly rooms = new Set<string>();
   lines: RoomLines | undefined;
   credentials: Credentials;
@@ -28,7 +28,7 @@ export class Connection implements RoomMember {
     this.link = init.link;
     this.credentials = init.credentials;
     this.device = init.device;
-    this.isOurClient = init.isOurClient;
+    this.clientVersion = init.clientVersion;
   }
 
   get principal(): Principal {

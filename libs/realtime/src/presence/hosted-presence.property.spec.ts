@@ -6,6 +6,7 @@ import { MemoryPresenceStore } from '../memory/memory-presence-store.js';
 import { ManualClock } from '../testing/manual-clock.js';
 import { HostedPresence } from './hosted-presence.js';
 import { NodePresence } from './node-presence.js';
+import { changeDevice } from './presence-user.js';
 
 const MAX_LISTED = 5;
 const NODES = 2;
@@ -16,14 +17,19 @@ class Client {
   count: number;
   private version: number;
 
-  constructor(hosted: HostedPresence) {
+  /** @param understandsDevices It applies what changed of a user, in place of taking the whole user. */
+  constructor(
+    hosted: HostedPresence,
+    private readonly understandsDevices: boolean,
+  ) {
     const state = hosted.state();
     this.version = state.version;
     this.count = state.count;
     this.users = state.users && new Map(state.users.map((user) => [user.id, user]));
   }
 
-  readonly take = (payload: PresenceDiff | PresenceCount): void => {
+  readonly take = (whole: PresenceDiff | PresenceCount, partial?: PresenceDiff): void => {
+    const payload = (this.understandsDevices && partial) || whole;
     if ('count' in payload) {
       this.users = undefined;
       this.count = payload.count;
@@ -38,6 +44,11 @@ class Client {
     for (const user of payload.update ?? []) {
       expect(this.users?.has(user.id)).toBe(true);
       this.users?.set(user.id, user);
+    }
+    for (const change of payload.devices ?? []) {
+      const user = this.users?.get(change.id);
+      expect(user).toBeDefined();
+      if (user) this.users?.set(user.id, changeDevice(user, change));
     }
     for (const id of payload.leave ?? []) expect(this.users?.delete(id)).toBe(true);
     this.version = payload.to;
@@ -57,7 +68,7 @@ class World {
   });
   readonly hosted = new HostedPresence({
     ...{ room: 'r', store: this.store, clock: this.clock, maxListed: MAX_LISTED },
-    emit: (payload) => this.clients.forEach((client) => client.take(payload)),
+    emit: (payload, partial) => this.clients.forEach((client) => client.take(payload, partial)),
   });
   readonly nodes = Array.from({ length: NODES }, (_, index) => {
     return new NodePresence({
@@ -75,6 +86,11 @@ class World {
 }
 
 type Step = (world: World) => unknown;
+
+function addClients({ clients, hosted }: World): void {
+  clients.add(new Client(hosted, false)).add(new Client(hosted, true));
+}
+
 const ids = fc.record({ node: fc.nat(NODES - 1), user: fc.nat(7), tab: fc.nat(1) }).map(({ node, user, tab }) => ({
   node,
   entry: { userId: `u${user}`, connectionId: `n${node}u${user}t${tab}`, device: `t${tab}` },
@@ -89,8 +105,18 @@ const step = fc.oneof(
     weight: 6,
     arbitrary: ids.map((x) => named(`leave ${x.entry.connectionId}`, (w) => w.nodes[x.node]?.leave('r', x.entry))),
   },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(ids, fc.nat(3))
+      .map(([x, meta]) =>
+        named(`meta of ${x.entry.connectionId}`, (w) =>
+          w.nodes[x.node]?.update('r', x.entry, meta).catch(() => undefined),
+        ),
+      ),
+  },
   { weight: 4, arbitrary: fc.nat(3_000).map((ms) => named(`wait ${ms}`, (w) => w.clock.advanceAsync(ms))) },
-  { weight: 2, arbitrary: fc.constant(named('join', (w) => w.clients.add(new Client(w.hosted)))) },
+  { weight: 2, arbitrary: fc.constant(named('join', (w) => addClients(w))) },
   { weight: 2, arbitrary: fc.constant(named('check', (w) => w.check())) },
   { weight: 1, arbitrary: fc.constant(named('lose the storage', (w) => w.store.reset())) },
   { weight: 1, arbitrary: fc.boolean().map((deaf) => named(`deaf ${deaf}`, (w) => (w.isDeaf = deaf))) },
@@ -102,7 +128,7 @@ describe('when anything happens in any order', () => {
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
         const world = new World();
         await world.hosted.open();
-        world.clients.add(new Client(world.hosted));
+        addClients(world);
         for (const run of steps) await run(world);
         world.isDeaf = false;
         for (let round = 0; round < 3; round += 1) {

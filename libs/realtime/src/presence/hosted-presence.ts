@@ -17,8 +17,8 @@ export interface HostedPresenceOptions {
   readonly maxListed?: number | undefined;
   /** How long users are kept whom the storage may have lost, in milliseconds. @default 6000 */
   readonly settleMs?: number | undefined;
-  /** Sends to the room's clients on this node. */
-  readonly emit: (payload: PresenceDiff | PresenceCount) => void;
+  /** Sends to the room's clients on this node; `partial`, if given, to those who understand `devices` (see `PresenceDiff`). */
+  readonly emit: (payload: PresenceDiff | PresenceCount, partial?: PresenceDiff) => void;
   readonly metrics?: Pick<RealtimeMetrics, 'dropped'> | undefined;
 }
 
@@ -223,9 +223,9 @@ export class HostedPresence {
     this.timer = undefined;
     const nowMs = this.options.clock.now();
     if (this.isListed) {
-      const { diff, nextAtMs } = this.coalescer.flush(this.table, nowMs);
+      const { diff, partial, nextAtMs } = this.coalescer.flush(this.table, nowMs);
       if (nextAtMs !== undefined) this.flushIn(nextAtMs - nowMs);
-      if (diff) this.options.emit(diff);
+      if (diff) this.options.emit(diff, partial);
       return;
     }
     if (nowMs < this.settledAtMs) return this.flushIn(this.settledAtMs - nowMs);

@@ -112,6 +112,27 @@ describe('when the epoch changes', () => {
   });
 });
 
+describe('when devices of users changed', () => {
+  it('tells the users, and apart from them what changed', () => {
+    const room = roomOf(user('ada', 'a', 'b'), bob);
+    room.change(user('ada', 'b', 'c'), user('cyd', 'd'));
+    expect(room.flush()).toMatchObject({
+      diff: { from: 10, to: 12, join: [user('cyd', 'd')], update: [user('ada', 'b', 'c')] },
+      partial: {
+        ...{ room: 'r', epoch: 'e', from: 10, to: 12, join: [user('cyd', 'd')] },
+        devices: [{ id: 'ada', drop: 'a', set: { device: 'c' } }],
+      },
+    });
+    expect(room.flush().partial).toBeUndefined();
+  });
+
+  it('has nothing to tell apart if none did', () => {
+    const room = roomOf(bob);
+    room.change(user('cyd', 'd'), user('bob'));
+    expect(room.flush()).toMatchObject({ diff: { join: [user('cyd', 'd')], leave: ['bob'] }, partial: undefined });
+  });
+});
+
 describe('when the list was given up and comes back', () => {
   it('tells the whole list from version 0, even an empty one', () => {
     const room = roomOf(ada, bob);

@@ -1,9 +1,11 @@
-import type { PresenceDiff, PresenceState, PresenceUser } from 'nestjs-realtime-protocol';
+import type { PresenceDeviceChange, PresenceDiff, PresenceState, PresenceUser } from 'nestjs-realtime-protocol';
 import type { PresenceTable } from './presence-table.js';
 import { deviceChanges } from './presence-user.js';
 
 export interface Flushed {
   readonly diff: PresenceDiff | undefined;
+  /** The same with `devices` in place of `update`; undefined if nothing is in `update`. */
+  readonly partial: PresenceDiff | undefined;
   /** When a leave that is held back becomes due, if nobody comes until then. */
   readonly nextAtMs: number | undefined;
 }
@@ -67,6 +69,7 @@ export class PresenceCoalescer {
     const join: PresenceUser[] = [];
     const leave: string[] = [];
     const update: PresenceUser[] = [];
+    const devices: PresenceDeviceChange[] = [];
     let nextAtMs: number | undefined;
     for (const id of this.changed) {
       const told = this.announced.get(id);
@@ -83,10 +86,17 @@ export class PresenceCoalescer {
         continue;
       }
       if (!told) join.push(user);
-      else if (told !== user && deviceChanges(told, user).length > 0) update.push(user);
+      else if (told !== user) {
+        const changes = deviceChanges(told, user);
+        devices.push(...changes);
+        if (changes.length > 0) update.push(user);
+      }
       this.announced.set(id, user);
     }
-    return { diff: this.diff(table, { join, leave, update }), nextAtMs };
+    const diff = this.diff(table, { join, leave, update });
+    if (!diff?.update) return { diff, partial: undefined, nextAtMs };
+    const { update: _, ...rest } = diff;
+    return { diff, partial: { ...rest, devices }, nextAtMs };
   }
 
   /** What clients were told: for those who join now and get the next diff. */

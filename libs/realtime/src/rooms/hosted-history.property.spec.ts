@@ -65,7 +65,7 @@ class Client {
     const link = { id, transportId: name as unknown as TransportId, namespace: '/', isOpen: true } as Link;
     const principal = { id: name, sessionId: name, roles: [], scopes: [], claims: {}, isAnonymous: false };
     this.member = {
-      ...{ link, principal, device: name, rooms: new Set<string>(), lines: undefined },
+      ...{ link, principal, device: name, clientVersion: 0, rooms: new Set<string>(), lines: undefined },
       takeTurn: () => undefined,
       endTurn: () => undefined,
     };

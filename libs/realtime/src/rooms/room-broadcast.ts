@@ -1,3 +1,4 @@
+import { SERVER_EVENTS, type PresenceCount, type PresenceDiff } from 'nestjs-realtime-protocol';
 import type { BroadcastOptions, EncodedEvent, LocalSockets } from '../core/link.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { LazyEvent } from './publication-body.js';
@@ -5,6 +6,9 @@ import type { RoomMember } from './room-member.js';
 import { toEvent, type RoomMessage } from './room-message.js';
 import type { RoomRegistry } from './room-registry.js';
 import { isUserRoom } from './user-rooms.js';
+
+/** Version of clients that understand `PresenceDiff.devices`. */
+const PARTIAL_DIFFS = 2;
 
 /**
  * Local delivery: to the members of a room that our registry knows, and to nobody else. A Socket.IO room of the same name has
@@ -28,6 +32,20 @@ export class RoomBroadcast {
     const options = { except: message.header.x, volatile: message.header.v === 1 };
     if (isUserRoom(room)) sendToEach(members, message, options);
     else this.sockets.send(room, members, toEvent(message), options);
+  }
+
+  /** Who came and went. `partial`, if given, is for those who understand it; each of both is framed as one message. */
+  tellPresence(room: string, payload: PresenceDiff | PresenceCount, partial?: PresenceDiff): void {
+    const members = this.registry.members(room);
+    const old: string[] = [];
+    const able: string[] = [];
+    if (partial) {
+      for (const { link, clientVersion } of members) (clientVersion >= PARTIAL_DIFFS ? able : old).push(link.id);
+    }
+    if (!partial || able.length === 0) return this.tell(room, SERVER_EVENTS.presence, payload);
+    this.sockets.send(room, members, encodeEvent(SERVER_EVENTS.presence, partial), { except: old });
+    if (old.length === 0) return;
+    this.sockets.send(room, members, encodeEvent(SERVER_EVENTS.presence, payload), { except: able });
   }
 
   /** What the library itself has to say to a room, before whatever is delivered next. */

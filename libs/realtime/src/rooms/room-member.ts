@@ -8,6 +8,8 @@ export interface RoomMember {
   readonly principal: Principal;
   /** The client's own label for its instance; not trusted. */
   readonly device: string;
+  /** What the client said that it understands (`CLIENT_VERSION`). 0: a stock client. */
+  readonly clientVersion: number;
   /** Rooms it is in, joined through policies or by server code, its user's own room included. */
   readonly rooms: Set<string>;
   /** Its turns in rooms, from `takeTurn` to `endTurn`; undefined while it has none and waits for none. */
