@@ -106,7 +106,7 @@ export class Connection {
 
   #greeted(hello: Hello | undefined): void {
     if (hello?.v !== WIRE_VERSION) {
-      const message = `The server speaks version ${hello?.v}, this client ${WIRE_VERSION}: update it`;
+      const message = `The server speaks ${hello?.v}, this client ${WIRE_VERSION}: update it`;
       return this.#lost(wireError('INCOMPATIBLE', message));
     }
     this.hello = hello;

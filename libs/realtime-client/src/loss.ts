@@ -11,7 +11,7 @@ export function refusalOf(error: Error & { data?: unknown; description?: unknown
   const ours = parseWireError(error.data);
   if (ours) return ours;
   if (error.message === 'timeout') return NO_ANSWER;
-  if (error.message === 'Invalid namespace') return wireError('NOT_FOUND', 'No such namespace (yet)', true);
+  if (error.message === 'Invalid namespace') return wireError('NOT_FOUND', 'No such namespace', true);
   // Node tells the HTTP status or the certificate's fault; browsers tell scripts nothing.
   const { description } = error;
   // Of polling it is the bare status.

@@ -25,7 +25,7 @@ const EARLY_PAUSE_MS = 500;
 /** What sits around the payload on the wire: packet type, namespace, event name, id of the request. */
 const FRAME_BYTES = 512;
 
-const UNKNOWN = { error: wireError('UNKNOWN', 'It may or may not have happened') };
+const UNKNOWN = { error: wireError('UNKNOWN', 'May or may not have happened') };
 
 /** What becomes of an entry: other fields, its end, or nothing. */
 type Verdict = Partial<OutboxEntry> | Outcome | undefined;

@@ -97,7 +97,7 @@ export class Outbox {
         deps.debug('the outbox is in memory only', why);
         this.#emitter.emit(
           'notice',
-          new RealtimeClientError('UNAVAILABLE', 'Requests do not survive a reload', { details: why }),
+          new RealtimeClientError('UNAVAILABLE', 'Not kept over a reload', { details: why }),
         );
       },
     };

@@ -210,12 +210,15 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
 
   /** @internal */
   deliverStatus(status: RoomStatus): void {
-    const { position, code, retryable = false } = status;
+    const { position, code, retryable } = status;
     if (status.status === 'gap') {
       if (this.#progress.interrupt(position)) this.#signals.emit('gap', { position, code } satisfies RoomGap);
       return this.#remember();
     }
-    const error = new RealtimeClientError(code, `The room was ${status.status}`, { retryable, details: status });
+    const error = new RealtimeClientError(code, `The room was ${status.status}`, {
+      retryable: !!retryable,
+      details: status,
+    });
     this.#end(error, error);
   }
 

@@ -2,7 +2,8 @@ import { isRoomName, type JoinResult } from 'nestjs-realtime-protocol';
 import { RealtimeError } from '../core/realtime-error.js';
 import { checkPosition } from '../rooms/room-input.js';
 import type { JoinOutcome } from '../rooms/room-joins.js';
-import type { ClientJoin, RoomMembership } from '../rooms/room-membership.js';
+import type { ClientJoin } from '../rooms/client-wishes.js';
+import type { RoomMembership } from '../rooms/room-membership.js';
 import type { Connection } from './connection.js';
 import { checkMeta, readRecord } from './request-fields.js';
 

@@ -113,12 +113,8 @@ export class ConnectionFlow {
 
   private create(link: ConnectionLink, credentials: Credentials): Connection {
     const rt = clientMark(link.readHandshake().auth);
-    return new Connection({
-      link,
-      credentials,
-      device: rt?.device ?? link.transportId,
-      clientVersion: rt?.v ?? 0,
-    });
+    const device = rt?.device ?? link.transportId;
+    return new Connection({ link, credentials, device, clientVersion: rt?.v ?? 0 });
   }
 
   private async limit(connection: Connection): Promise<void> {

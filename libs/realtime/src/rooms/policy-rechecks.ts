@@ -1,3 +1,4 @@
+import type { RoomStatus } from 'nestjs-realtime-protocol';
 import type { Cancel, Clock } from '../core/clock.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { RoomMember } from './room-member.js';
@@ -132,4 +133,9 @@ export class PolicyRechecks {
 /** Whether a policy has said no. Everything else that it throws is a failure: it has said nothing. */
 function isRefusal(error: unknown): boolean {
   return error instanceof PolicyRefusal || (error instanceof RealtimeError && !error.retryable);
+}
+
+/** What a member is told whose policy was asked again: `UNAVAILABLE` if it did not answer, and then it may join again. */
+export function endOf(code: string): Omit<RoomStatus, 'room'> {
+  return { status: 'kicked', code, ...(code === 'UNAVAILABLE' ? { retryable: true } : {}) };
 }

@@ -1,4 +1,4 @@
-import type { RealtimeError } from '../core/realtime-error.js';
+import { RealtimeError } from '../core/realtime-error.js';
 import type { RoomMember } from './room-member.js';
 
 /** Something that a connection has begun in a room, or to get into it. */
@@ -9,6 +9,10 @@ export interface WatchedAction {
   check(): void;
   /** Every action needs one. */
   end(): void;
+}
+
+export function removedMeanwhile(code = 'FORBIDDEN'): RealtimeError {
+  return new RealtimeError(code, 'Removed from the room meanwhile');
 }
 
 /**

@@ -3,17 +3,15 @@ import type { Clock } from '../core/clock.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { NodePresence } from '../presence/node-presence.js';
+import { ClientWishes, type ClientJoin } from './client-wishes.js';
 import type { HostedRooms } from './hosted-rooms.js';
-import { PolicyRechecks } from './policy-rechecks.js';
-import { RemovalWatch, type WatchedAction } from './removal-watch.js';
-import { checkClientRoom, isTracked } from './room-entry.js';
-import { RoomJoins, type Admission, type JoinOutcome, type Wish } from './room-joins.js';
+import { PolicyRechecks, endOf } from './policy-rechecks.js';
+import { RemovalWatch, removedMeanwhile, type WatchedAction } from './removal-watch.js';
+import { isTracked } from './room-entry.js';
+import { RoomJoins, type Admission, type JoinOutcome } from './room-joins.js';
 import type { RoomMember } from './room-member.js';
-import type { PolicyMatch, RoomPolicies } from './room-policies.js';
-import type { JoinDecision } from './room-policy.js';
-import type { Wanted } from './room-recovery.js';
+import type { RoomPolicies } from './room-policies.js';
 import type { RoomRegistry } from './room-registry.js';
-import { isUserRoom } from './user-rooms.js';
 
 export interface RoomMembershipDeps {
   readonly registry: RoomRegistry;
@@ -33,20 +31,6 @@ export interface RoomMembershipDeps {
 /** What a member is told of its end in a room. */
 export type Removal = Omit<RoomStatus, 'room'>;
 
-/** What a client says of one room that it wants to join. */
-export interface ClientJoin {
-  readonly room: unknown;
-  readonly meta?: unknown;
-  readonly wanted: Wanted;
-}
-
-interface Asked {
-  readonly member: RoomMember;
-  readonly room: string;
-  readonly match: PolicyMatch;
-  readonly meta: unknown;
-}
-
 /**
  * How a connection gets into a room and out of it, on this node. Asks policies for clients, not for server code.
  * Invariants: a join is answered only when the room's channel is active here; whatever ends half-way leaves no trace;
@@ -56,6 +40,7 @@ export class RoomMembership {
   private readonly joins: RoomJoins;
   private readonly removals = new RemovalWatch();
   private readonly rechecks: PolicyRechecks;
+  private readonly wishes: ClientWishes;
 
   constructor(private readonly deps: RoomMembershipDeps) {
     this.joins = new RoomJoins({ ...deps, removals: this.removals });
@@ -64,6 +49,7 @@ export class RoomMembership {
       onEnd: (member, room, code) => this.removeAll(room, (one) => one === member, endOf(code)),
       onError: deps.onPolicyError,
     });
+    this.wishes = new ClientWishes(deps.policies, this.rechecks);
   }
 
   /**
@@ -75,7 +61,7 @@ export class RoomMembership {
     requests: readonly (() => ClientJoin)[],
     answer: (outcomes: readonly JoinOutcome[]) => void,
   ): Promise<void> {
-    const wishes = requests.map((read) => this.wishOf(member, read));
+    const wishes = requests.map((read) => this.wishes.of(member, read));
     return this.joins.run(member, wishes, answer);
   }
 
@@ -110,7 +96,7 @@ export class RoomMembership {
 
   /** Removes connections at once, also those that are about to get in, and tells them why. */
   removeAll(room: string, isMeant: (member: RoomMember) => boolean, status: Removal): void {
-    this.removals.overrule(room, isMeant, removed(status.code));
+    this.removals.overrule(room, isMeant, removedMeanwhile(status.code));
     for (const member of [...this.deps.registry.members(room)].filter(isMeant)) this.remove(member, room, status);
   }
 
@@ -128,7 +114,7 @@ export class RoomMembership {
     member.lines?.close();
     this.rechecks.cancelAll(member);
     for (const room of this.deps.registry.unregister(member)) {
-      if (options.isExpelled) this.removals.overrule(room, (one) => one === member, removed());
+      if (options.isExpelled) this.removals.overrule(room, (one) => one === member, removedMeanwhile());
       this.deps.hosted.release(room, { isHold: false });
       if (!isTracked(this.deps.policies.match(room)?.declared.options)) continue;
       const ids = { userId: member.principal.id, connectionId: member.link.id };
@@ -146,34 +132,6 @@ export class RoomMembership {
     this.deps.hosted.release(room, { isHold: true });
   }
 
-  private wishOf(member: RoomMember, read: () => ClientJoin): Wish {
-    try {
-      const request = read();
-      const room = typeof request.room === 'string' ? request.room : undefined;
-      return { room, isBounded: true, admit: () => this.admitClient(member, request) };
-    } catch {
-      // Which fails again, as the answer.
-      return { room: undefined, isBounded: true, admit: async () => this.admitClient(member, read()) };
-    }
-  }
-
-  /** Asks whoever decides about the room; the own room of the client's user needs nobody. */
-  private async admitClient(member: RoomMember, request: ClientJoin): Promise<Admission> {
-    const { meta, wanted } = request;
-    const { principal, link } = member;
-    const room = checkClientRoom(request.room);
-    if (room === userRoom(principal.id) && !principal.isAnonymous) return { room, match: undefined, wanted };
-    const match = this.deps.policies.match(room);
-    if (!match || isUserRoom(room)) throw new RealtimeError('FORBIDDEN');
-    const context = { principal, room, params: match.params, namespace: link.namespace, connectionId: link.id, meta };
-    const question = this.rechecks.nextQuestion();
-    const decision = await this.deps.policies.askToJoin(match, context);
-    const asked = { member, room, match, meta };
-    const recheck = { member, room, pattern: match.declared.pattern, question, ask: () => this.askAgain(asked) };
-    const onEntered = (): void => this.rechecks.set(recheck, decision.expiresInMs);
-    return { room, match, decision, meta, wanted, onEntered };
-  }
-
   private depart(member: RoomMember, room: string): void {
     if (!this.deps.registry.remove(member, room)) return;
     this.rechecks.cancel(member, room);
@@ -188,21 +146,4 @@ export class RoomMembership {
       .leave(room, { userId: member.principal.id, connectionId: member.link.id })
       .catch(() => undefined);
   }
-
-  private askAgain({ member, room, match, meta }: Asked): Promise<JoinDecision> {
-    const { principal, link } = member;
-    return this.deps.policies.askToJoin(match, {
-      ...{ principal, room, params: match.params, meta },
-      ...{ namespace: link.namespace, connectionId: link.id },
-    });
-  }
-}
-
-/** What a member is told whose policy was asked again: `UNAVAILABLE` if it did not answer, and then it may join again. */
-function endOf(code: string): Removal {
-  return { status: 'kicked', code, ...(code === 'UNAVAILABLE' ? { retryable: true } : {}) };
-}
-
-function removed(code = 'FORBIDDEN'): RealtimeError {
-  return new RealtimeError(code, 'Removed from the room meanwhile');
 }
