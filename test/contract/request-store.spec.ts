@@ -10,7 +10,7 @@ import {
   type RequestStore,
 } from '../support/engines.js';
 import { GENEROUS_MS, eventually } from '../support/eventually.js';
-import { MAX_ANSWERS, REQUEST_STORES, type RequestStores } from './request-stores.js';
+import { MAX_ANSWERS, MAX_BYTES, REQUEST_STORES, type RequestStores } from './request-stores.js';
 import { EVERY_ENGINE } from '../support/redis-kinds.js';
 
 const ran = new Set<string>();
@@ -80,6 +80,42 @@ describe.each(Object.entries(REQUEST_STORES))('requests in %s', (name, create) =
         ...['applied', 'applied'],
         ...Array.from({ length: MAX_ANSWERS }, () => 'answered'),
       ]);
+    });
+
+    it('keeps so many bytes of answers of a principal, however it names its devices, and of older ones that they happened', async () => {
+      const principalId = `renames itself ${name}`;
+      const body = JSON.stringify('x'.repeat(MAX_BYTES / 4 - 2));
+      const keys = Array.from({ length: 12 }, (_, nth) => newKey({ principalId, device: `device ${nth}` }));
+      const other = newKey({ principalId: `another ${name}` });
+      await answer(other, body);
+      for (const key of keys) await answer(key, body);
+      const results = await Promise.all(keys.map((key) => there.claim(key, { token: 'u', incarnation: TWO })));
+      expect(results.map(({ status }) => status)).toEqual([
+        ...Array.from({ length: 8 }, () => 'applied'),
+        ...Array.from({ length: 4 }, () => 'answered'),
+      ]);
+      expect(await there.claim(other, { token: 'u', incarnation: TWO })).toEqual({ status: 'answered', body });
+    });
+
+    it('keeps as much again when the window has passed', async () => {
+      const principalId = `comes back ${name}`;
+      const body = JSON.stringify('x'.repeat(MAX_BYTES / 2 - 2));
+      const begun: RequestKey[] = [];
+      // Each window frees what it held: else the count would only grow, and in the end keep nothing.
+      for (let nth = 0; nth < 5; nth += 1) {
+        const key = newKey({ principalId });
+        await stores.hasty.claim(key, { token: 't', incarnation: ONE });
+        await stores.hasty.settle(key, 't', { kind: 'answer', body });
+        begun.push(key);
+        await eventually(async () =>
+          expect(await stores.hasty.claim(key, { token: 'u', incarnation: TWO })).toMatchObject({ status: 'run' }),
+        );
+        await stores.hasty.settle(key, 'u', { kind: 'forget' });
+      }
+      const last = [newKey({ principalId }), newKey({ principalId })];
+      for (const key of last) await answer(key, body);
+      for (const key of last)
+        expect(await there.claim(key, { token: 'u', incarnation: TWO })).toMatchObject({ status: 'answered' });
     });
 
     it('forgets it when the window has passed', async () => {

@@ -11,7 +11,10 @@ export interface RequestStores extends AsyncDisposable {
 export const MAX_ANSWERS = 3;
 export const HASTY_MS = 60;
 
-const LIMITS = { windowMs: 3_600_000, maxPerDevice: MAX_ANSWERS };
+/** Of answers of one user. */
+export const MAX_BYTES = 1_000;
+
+const LIMITS = { windowMs: 3_600_000, maxPerDevice: MAX_ANSWERS, maxBytesPerUser: MAX_BYTES };
 const HASTY_LIMITS = { ...LIMITS, windowMs: HASTY_MS };
 
 export const REQUEST_STORES: Record<string, () => Promise<RequestStores>> = {

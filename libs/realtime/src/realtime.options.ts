@@ -9,10 +9,17 @@ import { resolveLimitsOptions, type LimitsOptions, type ResolvedLimitsOptions } 
 import type { Retention } from './history/room-log.js';
 import { checkRedisOptions } from './redis/check-redis-options.js';
 import type { RedisOptions } from './redis/redis-options.js';
+import {
+  resolveRequestsOptions,
+  type RequestsOptions,
+  type ResolvedRequestsOptions,
+} from './requests/requests-options.js';
 import { checkRetention } from './rooms/room-policies.js';
 import { checkCompression, resolveCompression, type CompressionOptions } from './socketio/compression.js';
 import type { DeflateOptions } from './socketio/deflated-frame.js';
 import type { RealtimeAdapterDeps, RealtimeIoAdapter } from './socketio/realtime-io.adapter.js';
+
+export type { RequestsOptions } from './requests/requests-options.js';
 
 export interface RealtimeOptions {
   /** Who may connect. Required. */
@@ -83,19 +90,6 @@ export interface RoomsOptions {
   recentBytes?: number | undefined;
 }
 
-/** For requests that a client marks as idempotent: each runs once. Other messages cost nothing. */
-export interface RequestsOptions {
-  /**
-   * Milliseconds a request and its answer are known. More than the longest handler takes, and a minute more than clients
-   * may take to send again. 0: requests are not known, a repeat runs again. @default 300_000
-   */
-  windowMs?: number | undefined;
-  /** Answers kept for each device of a principal; a repeat of an older one gets `ALREADY_APPLIED`. 0: none. @default 256 */
-  maxPerDevice?: number | undefined;
-  /** Longest answer that is kept, in bytes of JSON; a repeat of a longer one gets `ALREADY_APPLIED`. 0: none. @default 16_384 */
-  maxRecordBytes?: number | undefined;
-}
-
 export interface DrainOptions {
   /** Milliseconds over which `RealtimeService.drain()` hands connections over. 0: at once. @default 15_000 */
   windowMs?: number | undefined;
@@ -149,7 +143,7 @@ export interface ResolvedRealtimeOptions {
     userHistory: Retention | undefined;
     recentBytes: number;
   }>;
-  readonly requests: Readonly<{ windowMs: number; maxPerDevice: number; maxRecordBytes: number }>;
+  readonly requests: ResolvedRequestsOptions;
   readonly cluster: Readonly<{
     nodeId: string;
     shownId: string;
@@ -213,11 +207,7 @@ export function resolveRealtimeOptions(options: RealtimeOptions): ResolvedRealti
       userHistory: rooms.userHistory === false ? undefined : (rooms.userHistory ?? { size: 100, ttlMs: 86_400_000 }),
       recentBytes: rooms.recentBytes ?? 16_777_216,
     },
-    requests: {
-      windowMs: options.requests?.windowMs ?? 300_000,
-      maxPerDevice: options.requests?.maxPerDevice ?? 256,
-      maxRecordBytes: options.requests?.maxRecordBytes ?? 16_384,
-    },
+    requests: resolveRequestsOptions(options.requests),
     cluster: {
       nodeId: cluster.nodeId ?? `${hostname()}-${randomId(4)}`,
       shownId: cluster.nodeId ?? randomId(6),

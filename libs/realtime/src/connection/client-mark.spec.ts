@@ -2,7 +2,7 @@ import { clientMark } from './client-mark.js';
 
 describe('when a client names its device', () => {
   it.each(['phone', 'x'.repeat(64), 'Gerät 📱'])('takes %s', (device) => {
-    expect(clientMark({ rt: { v: 1, device } })).toEqual({ device });
+    expect(clientMark({ rt: { v: 1, device } })).toEqual({ v: 1, device });
   });
 
   it.each([
@@ -14,6 +14,6 @@ describe('when a client names its device', () => {
     ['half a character', 'a\ud800'],
     ['no text', 5],
   ])('is labelled by us when it says %s', (_name, device) => {
-    expect(clientMark({ rt: { v: 1, device } })).toEqual({});
+    expect(clientMark({ rt: { v: 1, device } })).toEqual({ v: 1 });
   });
 });

@@ -17,19 +17,26 @@ type Entry = { readonly at: number } & (
   | { readonly kind: 'release'; readonly attempt: number }
 );
 
-interface Device {
-  /** In the order of `at`, because each change moves an entry to the end. */
+interface Principal {
+  /** By device and id. In the order of `at`, because each change moves an entry to the end. */
   readonly entries: Map<string, Entry>;
-  /** Ids with an answer, the oldest first; some may be forgotten already. */
-  readonly answered: string[];
+  /** Requests with an answer, the oldest first, with the bytes of it. */
+  readonly answered: Map<string, number>;
+  /** Those of each device. */
+  readonly devices: Map<string, Set<string>>;
+  bytes: number;
 }
 
-/** Requests of one process. Expired ones go when their device, or any new one, is seen: no timer. */
+/** Bytes of answers for all principals: so many times those of one. */
+const PRINCIPALS = 16;
+
+/** Requests of one process. Expired ones go when their principal, or any new one, is seen: no timer. */
 export class MemoryRequestStore implements RequestStore {
   readonly #options: RequestStoreOptions;
   readonly #clock: Clock;
   /** In the order of the last change. */
-  readonly #devices = new Map<string, Device>();
+  readonly #principals = new Map<string, Principal>();
+  #bytes = 0;
 
   constructor(options: RequestStoreOptions, clock: Clock = systemClock) {
     this.#options = options;
@@ -41,19 +48,19 @@ export class MemoryRequestStore implements RequestStore {
   }
 
   settle(key: RequestKey, token: string, settlement: Settlement): Promise<boolean> {
-    const device = this.#devices.get(nameOf(key));
-    const found = device?.entries.get(key.id);
-    if (!device || found?.kind !== 'claim' || found.token !== token) return Promise.resolve(false);
-    this.#settle(device, key, found.attempt, settlement);
+    const principal = this.#principals.get(key.principalId);
+    const found = principal?.entries.get(nameOf(key));
+    if (!principal || found?.kind !== 'claim' || found.token !== token) return Promise.resolve(false);
+    this.#settle(principal, key, found.attempt, settlement);
     return Promise.resolve(true);
   }
 
   #claim(key: RequestKey, { token, incarnation, takeOver }: RequestClaim): ClaimResult {
     const now = this.#clock.now();
     this.#forgetExpired(now);
-    const device = this.#devices.get(nameOf(key)) ?? { entries: new Map<string, Entry>(), answered: [] };
-    this.#forgetExpiredOf(device, now);
-    const found = device.entries.get(key.id);
+    const principal = this.#principals.get(key.principalId) ?? newPrincipal();
+    this.#forgetExpiredOf(principal, now);
+    const found = principal.entries.get(nameOf(key));
     let attempt = 1;
     if (found?.kind === 'answer') return { status: 'answered', body: found.body };
     if (found?.kind === 'applied') return { status: 'applied' };
@@ -63,65 +70,109 @@ export class MemoryRequestStore implements RequestStore {
       attempt = found.attempt + (takeOver.mayHaveRun ? 1 : 0);
     } else if (found?.kind === 'release') {
       attempt = found.attempt + 1;
-    } else if (device.entries.size >= MAX_REQUESTS_IN_WINDOW) {
-      const [oldest] = device.entries.values();
+    } else if (principal.entries.size >= MAX_REQUESTS_IN_WINDOW) {
+      const [oldest] = principal.entries.values();
       return { status: 'full', retryAfterMs: Math.max((oldest?.at ?? now) + this.#options.windowMs - now, 1) };
     }
-    this.#put(device, key, { kind: 'claim', token, incarnation, attempt, at: now });
+    this.#put(principal, key, { kind: 'claim', token, incarnation, attempt, at: now });
     return { status: 'run', attempt };
   }
 
-  #settle(device: Device, key: RequestKey, attempt: number, settlement: Settlement): void {
+  #settle(principal: Principal, key: RequestKey, attempt: number, settlement: Settlement): void {
     const at = this.#clock.now();
     switch (settlement.kind) {
       case 'forget':
         // An earlier attempt may have run: the next one has to know.
-        if (attempt === 1) device.entries.delete(key.id);
-        else this.#put(device, key, { kind: 'release', attempt: attempt - 1, at });
+        if (attempt === 1) principal.entries.delete(nameOf(key));
+        else this.#put(principal, key, { kind: 'release', attempt: attempt - 1, at });
         return;
       case 'release':
-        return this.#put(device, key, { kind: 'release', attempt, at });
+        return this.#put(principal, key, { kind: 'release', attempt, at });
       case 'applied':
-        return this.#put(device, key, { kind: 'applied', at });
+        return this.#put(principal, key, { kind: 'applied', at });
       case 'answer':
-        this.#put(device, key, { kind: 'answer', body: settlement.body, at });
-        device.answered.push(key.id);
-        return this.#dropOldAnswers(device);
+        this.#put(principal, key, { kind: 'answer', body: settlement.body, at });
+        return this.#keepAnswer(principal, key, Buffer.byteLength(settlement.body));
     }
   }
 
-  #put(device: Device, key: RequestKey, entry: Entry): void {
-    device.entries.delete(key.id);
-    device.entries.set(key.id, entry);
+  #put(principal: Principal, key: RequestKey, entry: Entry): void {
     const name = nameOf(key);
-    this.#devices.delete(name);
-    this.#devices.set(name, device);
+    principal.entries.delete(name);
+    principal.entries.set(name, entry);
+    this.#principals.delete(key.principalId);
+    this.#principals.set(key.principalId, principal);
   }
 
-  #dropOldAnswers(device: Device): void {
-    const surplus = Math.max(device.answered.length - this.#options.maxPerDevice, 0);
-    for (const id of device.answered.splice(0, surplus)) {
-      const entry = device.entries.get(id);
-      if (entry?.kind === 'answer') device.entries.set(id, { kind: 'applied', at: entry.at });
+  #keepAnswer(principal: Principal, key: RequestKey, bytes: number): void {
+    const { maxPerDevice, maxBytesPerUser } = this.#options;
+    const name = nameOf(key);
+    principal.answered.set(name, bytes);
+    principal.bytes += bytes;
+    this.#bytes += bytes;
+    const ofDevice = principal.devices.get(key.device) ?? new Set<string>();
+    principal.devices.set(key.device, ofDevice.add(name));
+    for (const oldest of ofDevice) {
+      if (ofDevice.size <= maxPerDevice) break;
+      this.#dropAnswer(principal, oldest);
     }
+    for (const oldest of principal.answered.keys()) {
+      if (principal.bytes <= maxBytesPerUser) break;
+      this.#dropAnswer(principal, oldest);
+    }
+    // Those who were not seen for longest first.
+    for (const other of this.#principals.values()) {
+      if (this.#bytes <= PRINCIPALS * maxBytesPerUser) break;
+      for (const oldest of [...other.answered.keys()]) this.#dropAnswer(other, oldest);
+    }
+  }
+
+  /** That it happened is still known. */
+  #dropAnswer(principal: Principal, name: string): void {
+    this.#forgetAnswer(principal, name);
+    const entry = principal.entries.get(name);
+    if (entry?.kind === 'answer') principal.entries.set(name, { kind: 'applied', at: entry.at });
+  }
+
+  #forgetAnswer(principal: Principal, name: string): void {
+    const { answered, devices } = principal;
+    const bytes = answered.get(name);
+    if (bytes === undefined) return;
+    answered.delete(name);
+    principal.bytes -= bytes;
+    this.#bytes -= bytes;
+    const device = deviceOf(name);
+    const ofDevice = devices.get(device);
+    ofDevice?.delete(name);
+    if (ofDevice?.size === 0) devices.delete(device);
   }
 
   #forgetExpired(now: number): void {
-    for (const [name, device] of this.#devices) {
-      this.#forgetExpiredOf(device, now);
-      if (device.entries.size > 0) break;
-      this.#devices.delete(name);
+    for (const [id, principal] of this.#principals) {
+      this.#forgetExpiredOf(principal, now);
+      if (principal.entries.size > 0) break;
+      this.#principals.delete(id);
     }
   }
 
-  #forgetExpiredOf({ entries }: Device, now: number): void {
-    for (const [id, { at }] of entries) {
+  #forgetExpiredOf(principal: Principal, now: number): void {
+    for (const [name, { at }] of principal.entries) {
       if (at > now - this.#options.windowMs) break;
-      entries.delete(id);
+      principal.entries.delete(name);
+      this.#forgetAnswer(principal, name);
     }
   }
 }
 
-function nameOf({ principalId, device }: RequestKey): string {
-  return JSON.stringify([principalId, device]);
+function newPrincipal(): Principal {
+  return { entries: new Map(), answered: new Map(), devices: new Map(), bytes: 0 };
+}
+
+/** Ids hold no space. */
+function nameOf({ device, id }: RequestKey): string {
+  return `${id} ${device}`;
+}
+
+function deviceOf(name: string): string {
+  return name.slice(name.indexOf(' ') + 1);
 }

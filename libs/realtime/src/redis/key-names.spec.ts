@@ -62,7 +62,10 @@ const names: fc.Arbitrary<[what: string, name: string][]> = fc
     ...rooms.flatMap((of) => ROOM_PARTS.map((part): [string, string] => [`room ${of} ${part}`, roomKey(of, part)])),
     ...incarnations.map((id): [string, string] => [`index ${id}`, indexKey(id)]),
     ...devices.flatMap((of) =>
-      ['q', 'qt', 'qa'].map((part): [string, string] => [`${JSON.stringify(of)} ${part}`, requestKey(...of, part)]),
+      ['q', 'qt', 'qb', 'qa'].map((part): [string, string] => {
+        const [user, device] = part === 'qa' ? of : [of[0], undefined];
+        return [`${JSON.stringify([user, device])} ${part}`, requestKey(user, part, device)];
+      }),
     ),
     ...counters.map((of): [string, string] => [`counter ${of}`, rateKey(of)]),
     ...nodeIds.flatMap((id): [string, string][] => [

@@ -21,10 +21,14 @@ export function roomKey(room: string, part: string): string {
 /** Rooms in which an incarnation has entries. */
 export const indexKey = (incarnation: string): string => `{#idx:${incarnation}}:rooms`;
 
-/** Requests of one device of a principal. */
-export function requestKey(principalId: string, device: string, part: string): string {
-  return `{#req:${hashOf(JSON.stringify([principalId, device]))}}:${part}`;
+/** Requests of a principal, of all devices or of one. */
+export function requestKey(principalId: string, part: string, device?: string): string {
+  const key = `{#req:${hashOf(principalId)}}:${part}`;
+  return device === undefined ? key : `${key}:${hashOf(device)}`;
 }
+
+/** The name of a request among those of its principal. */
+export const requestField = (device: string, id: string): string => `${hashOf(device)}:${id}`;
 
 /** One counter of a throttler. */
 export const rateKey = (counter: string): string => `{#rate:${hashOf(counter)}}`;

@@ -9,14 +9,14 @@ import {
   type RequestStoreOptions,
   type Settlement,
 } from '../requests/request-store.js';
-import { requestKey } from './key-names.js';
+import { requestField, requestKey } from './key-names.js';
 import { loadScript } from './load-script.js';
 import type { ScriptRunner } from './script-runner.js';
 
 const CLAIM = loadScript('request-claim');
 const SETTLE = loadScript('request-settle');
 
-/** Requests in Redis: one slot for each (principal, device), one script a step, Redis' clock. Errors: `UNAVAILABLE`. */
+/** Requests in Redis: one slot for each principal, one script a step, Redis' clock. Errors: `UNAVAILABLE`. */
 export class RedisRequestStore implements RequestStore {
   readonly #redis: ScriptRunner;
   readonly #options: RequestStoreOptions;
@@ -29,19 +29,23 @@ export class RedisRequestStore implements RequestStore {
   async claim(key: RequestKey, { token, incarnation, takeOver }: RequestClaim): Promise<ClaimResult> {
     const bounds = [String(this.#options.windowMs), String(MAX_REQUESTS_IN_WINDOW)];
     const replaced = [takeOver?.token ?? '', takeOver?.mayHaveRun === true ? '1' : '0'];
-    const args = [key.id, token, incarnation, ...bounds, ...replaced];
+    const args = [requestField(key.device, key.id), token, incarnation, ...bounds, ...replaced];
     return toResult((await this.#redis.run(CLAIM, this.#keys(key).slice(0, 2), args)) as unknown[]);
   }
 
   async settle(key: RequestKey, token: string, settlement: Settlement): Promise<boolean> {
     const body = settlement.kind === 'answer' ? settlement.body : '';
-    const { windowMs, maxPerDevice } = this.#options;
-    const args = [key.id, token, settlement.kind, body, String(windowMs), String(maxPerDevice)];
+    const bounds = [this.#options.windowMs, this.#options.maxPerDevice, this.#options.maxBytesPerUser].map(String);
+    const args = [requestField(key.device, key.id), token, settlement.kind, body, ...bounds];
     return (await this.#redis.run(SETTLE, this.#keys(key), args)) === 1;
   }
 
   #keys({ principalId, device }: RequestKey): string[] {
-    return ['q', 'qt', 'qa'].map((part) => this.#redis.keyPrefix + requestKey(principalId, device, part));
+    const names = [
+      ...['q', 'qt', 'qb'].map((part) => requestKey(principalId, part)),
+      requestKey(principalId, 'qa', device),
+    ];
+    return names.map((name) => this.#redis.keyPrefix + name);
   }
 }
 

@@ -31,7 +31,7 @@ export type ClaimResult =
   | { readonly status: 'answered'; readonly body: string }
   /** It ran, and its answer is not kept (any more). */
   | { readonly status: 'applied' }
-  /** The device has too many requests in the window. */
+  /** The principal has too many requests in the window. */
   | { readonly status: 'full'; readonly retryAfterMs: number };
 
 export type Settlement =
@@ -48,9 +48,11 @@ export interface RequestStoreOptions {
   readonly windowMs: number;
   /** Answers kept for each (principal, device): the newest. Older ones are `applied` until their window ends. */
   readonly maxPerDevice: number;
+  /** Bytes of the answers kept for each principal, of all its devices: the newest. Clients name their devices. */
+  readonly maxBytesPerUser: number;
 }
 
-/** Requests that a device may have in one window: bounds what is left of them, about 100 bytes each. */
+/** Requests that a principal may have in one window: bounds what is left of them, about 200 bytes each. */
 export const MAX_REQUESTS_IN_WINDOW = 30_000;
 
 /**

@@ -1,14 +1,16 @@
--- Claims one request of a device, or says what is known of it. Times are this server's.
--- KEYS[1] hash: request id -> 'c|token|incarnation|attempt' claimed, 'a<JSON>' answered, 'd' applied without an answer,
---               'r|attempt' may run again
--- KEYS[2] sorted set: request id -> unix ms of its claim or answer
--- ARGV[1] request id  ARGV[2] token  ARGV[3] incarnation  ARGV[4] window in ms  ARGV[5] most requests in the window
+-- Claims one request of a principal, or says what is known of it. Times are this server's.
+-- KEYS[1] hash: request (its device and id) -> 'c|token|incarnation|attempt' claimed, 'a<JSON>' answered,
+--               'd' applied without an answer, 'r|attempt' may run again; 'b' -> bytes of all answers
+-- KEYS[2] sorted set: request -> unix ms of its claim or answer
+-- ARGV[1] request  ARGV[2] token  ARGV[3] incarnation  ARGV[4] window in ms  ARGV[5] most requests in the window
 -- ARGV[6] token of the claim to take over ('': none)  ARGV[7] what that adds to the attempt
 -- Returns { 'run', attempt } | { 'claimed', token, incarnation } | { 'answered', JSON } | { 'applied' } | { 'full', ms }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local window = tonumber(ARGV[4])
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - window, 'LIMIT', 0, 100)) do
+  local gone = redis.call('HGET', KEYS[1], id)
+  if gone and string.sub(gone, 1, 1) == 'a' then redis.call('HINCRBY', KEYS[1], 'b', 1 - #gone) end
   redis.call('HDEL', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
 end

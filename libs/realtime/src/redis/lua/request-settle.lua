@@ -1,9 +1,22 @@
 -- Ends a claim, if it is still the token's.
 -- KEYS[1] hash, KEYS[2] sorted set: see request-claim.lua
--- KEYS[3] list: ids with an answer, the oldest first
--- ARGV[1] request id  ARGV[2] token  ARGV[3] 'answer' | 'applied' | 'release' | 'forget'  ARGV[4] JSON of the answer
--- ARGV[5] window in ms  ARGV[6] most answers
+-- KEYS[3] sorted set: requests with an answer -> unix ms of it; some may have lost it
+-- KEYS[4] list: those of one device, the oldest first
+-- ARGV[1] request  ARGV[2] token  ARGV[3] 'answer' | 'applied' | 'release' | 'forget'  ARGV[4] JSON of the answer
+-- ARGV[5] window in ms  ARGV[6] most answers of the device  ARGV[7] most bytes of answers
 -- Returns 1, or 0 if the claim is not the token's
+local function isAnswer(value) return value and string.sub(value, 1, 1) == 'a' end
+
+-- That it happened is still known.
+local function dropAnswer(request)
+  local value = redis.call('HGET', KEYS[1], request)
+  if not isAnswer(value) then return end
+  redis.call('HSET', KEYS[1], request, 'd')
+  redis.call('HINCRBY', KEYS[1], 'b', 1 - #value)
+end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local found = redis.call('HGET', KEYS[1], ARGV[1])
 local token, attempt = string.match(found or '', '^c|([^|]*)|[^|]*|(%d+)$')
 if token ~= ARGV[2] then return 0 end
@@ -24,14 +37,21 @@ elseif ARGV[3] == 'applied' then
   redis.call('HSET', KEYS[1], ARGV[1], 'd')
 else
   redis.call('HSET', KEYS[1], ARGV[1], 'a' .. ARGV[4])
-  redis.call('RPUSH', KEYS[3], ARGV[1])
-  for _ = 1, redis.call('LLEN', KEYS[3]) - tonumber(ARGV[6]) do
-    local oldest = redis.call('LPOP', KEYS[3])
-    local answer = redis.call('HGET', KEYS[1], oldest)
-    if answer and string.sub(answer, 1, 1) == 'a' then redis.call('HSET', KEYS[1], oldest, 'd') end
+  redis.call('HINCRBY', KEYS[1], 'b', #ARGV[4])
+  redis.call('ZADD', KEYS[3], now, ARGV[1])
+  redis.call('RPUSH', KEYS[4], ARGV[1])
+  for _ = 1, redis.call('LLEN', KEYS[4]) - tonumber(ARGV[6]) do dropAnswer(redis.call('LPOP', KEYS[4])) end
+  local bytes = tonumber(redis.call('HGET', KEYS[1], 'b'))
+  -- The oldest go, and those that are none any more: each settlement adds one and takes away more, so few are left over.
+  for _ = 1, 1000 do
+    local oldest = redis.call('ZRANGE', KEYS[3], 0, 0)[1]
+    if not oldest then break end
+    if bytes <= tonumber(ARGV[7]) and isAnswer(redis.call('HGET', KEYS[1], oldest)) then break end
+    redis.call('ZREM', KEYS[3], oldest)
+    dropAnswer(oldest)
+    bytes = tonumber(redis.call('HGET', KEYS[1], 'b'))
   end
 end
-local time = redis.call('TIME')
-redis.call('ZADD', KEYS[2], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])
+redis.call('ZADD', KEYS[2], now, ARGV[1])
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[5]) end
 return 1
