@@ -220,6 +220,7 @@ describe('when a client asks for rooms that are not its own', () => {
   });
 
   it.each([
+    ['exception'],
     ['realtime:bye'],
     ['realtime:drain'],
     ['connect'],

@@ -41,8 +41,25 @@ export interface LoggedCommand {
 export interface CommandLogOptions {
   /** Milliseconds a `revoke` is kept: the longest life of a token. */
   revokeTtlMs: number;
-  /** Milliseconds the other commands are kept: longer than a node may be cut off and come back. Default 600 000. */
+  /**
+   * Milliseconds the other commands are kept: longer than a node may be cut off and come back. Default 600 000; the end of a single
+   * transport at most 60 000.
+   */
   actionTtlMs?: number | undefined;
+}
+
+const ACTION_TTL_MS = 600_000;
+/** The end of one transport for a newer one of its user: made by clients, as often as they connect. Four leases. */
+const REPLACEMENT_TTL_MS = 60_000;
+
+/** Milliseconds that a command is kept. */
+export function ttlOf(
+  command: ClusterCommand,
+  { revokeTtlMs, actionTtlMs = ACTION_TTL_MS }: CommandLogOptions,
+): number {
+  if (command.kind === 'revoke') return revokeTtlMs;
+  const isReplacement = command.kind === 'disconnect' && command.transportId !== undefined;
+  return isReplacement ? Math.min(REPLACEMENT_TTL_MS, actionTtlMs) : actionTtlMs;
 }
 
 /** A short, durable, ordered list of commands. Appending also publishes on its channel. */

@@ -36,6 +36,8 @@ export interface ClientRequestsDeps extends CredentialRefreshDeps {
 }
 
 const PAGE = 100;
+/** The event of a failure that no ack can tell. Another client's words must not pose as the server's. */
+const EXCEPTION = 'exception';
 /** Requests of a connection that may wait for its joins, with those joins that wait themselves. */
 const MAX_WAITING = 128;
 /** Milliseconds that a client is asked to wait before it tries again. */
@@ -89,6 +91,8 @@ export class ClientRequests {
     const fields = readRecord(data);
     const room = await this.joinedRoom(connection, data);
     const event = readText(data, 'event', 64);
+    if (event === EXCEPTION)
+      throw new RealtimeError('BAD_REQUEST', `event must not be '${EXCEPTION}': it reads as the server's own`);
     // A request that is sent again is the same publication.
     const id = fields['id'] === undefined ? requestId : readText(data, 'id', 64);
     const match = this.deps.policies.match(room);

@@ -37,6 +37,7 @@ const CHECKS = {
   burst: numberFrom(1),
   maxPayloadBytes: numberFrom(1_024),
   maxRooms: numberFrom(0),
+  namespacesPerTransport: numberFrom(0),
   maxSendBufferBytes: numberFrom(0),
   maxSendBufferMessages: numberFrom(0),
   transports: shape({ hard: numberFrom(0), soft: numberFrom(0) }),

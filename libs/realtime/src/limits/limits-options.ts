@@ -15,6 +15,8 @@ export interface LimitsOptions {
   maxPayloadBytes?: number | undefined;
   /** Rooms that one connection may be in. Beyond: `LIMIT_EXCEEDED`. 0: no limit. @default 128 */
   maxRooms?: number | undefined;
+  /** Namespaces that one transport may open. Beyond: `LIMIT_EXCEEDED`. 0: those that gateways declare and 4 more. @default 0 */
+  namespacesPerTransport?: number | undefined;
   /**
    * Bytes that may wait for a client that reads slowly; beyond it the transport is terminated (`SLOW_CONSUMER`). Volatile
    * messages never wait: Socket.IO leaves them out. 0: no limit, and memory without bound. @default 1_048_576
@@ -68,6 +70,7 @@ export interface ResolvedLimitsOptions {
   readonly burst: number;
   readonly maxPayloadBytes: number;
   readonly maxRooms: number;
+  readonly namespacesPerTransport: number;
   readonly maxSendBufferBytes: number;
   readonly maxSendBufferMessages: number;
   readonly transports: Readonly<Required<{ hard: number; soft: number }>>;
@@ -93,6 +96,7 @@ export function resolveLimitsOptions(
     burst: options.burst ?? messagesPerSecond * 2,
     maxPayloadBytes: options.maxPayloadBytes ?? 65_536,
     maxRooms: options.maxRooms ?? 128,
+    namespacesPerTransport: options.namespacesPerTransport ?? 0,
     maxSendBufferBytes: options.maxSendBufferBytes ?? 1_048_576,
     maxSendBufferMessages: options.maxSendBufferMessages ?? 16_384,
     transports: {

@@ -2,6 +2,7 @@ import type { Position } from 'nestjs-realtime-protocol';
 import { COMMANDS_CHANNEL } from '../cluster/channels.js';
 import type { ClusterBus } from '../cluster/cluster-bus.js';
 import {
+  ttlOf,
   type ClusterCommand,
   type CommandLog,
   type CommandLogOptions,
@@ -9,8 +10,6 @@ import {
 } from '../cluster/command-log.js';
 import { systemClock, type Clock } from '../core/clock.js';
 import { randomId } from '../core/ids.js';
-
-const ACTION_TTL_MS = 600_000;
 
 /** The command log of one process: lives and ends with it, so its epoch never changes. Publishes on the given bus. */
 export class MemoryCommandLog implements CommandLog {
@@ -41,11 +40,10 @@ export class MemoryCommandLog implements CommandLog {
   }
 
   append(command: ClusterCommand): Promise<Position> {
-    const { revokeTtlMs, actionTtlMs = ACTION_TTL_MS } = this.#options;
     this.#trim();
     this.#offset += 1;
     const logged: LoggedCommand = { id: randomId(), position: this.top, command };
-    const ttlMs = command.kind === 'revoke' ? revokeTtlMs : actionTtlMs;
+    const ttlMs = ttlOf(command, this.#options);
     this.#entries.push({ logged, goesAt: this.#clock.now() + ttlMs });
     // Logged is done: who missed the message reads the log.
     this.#bus.publish(this.channel, JSON.stringify(logged)).catch(() => undefined);

@@ -1,6 +1,12 @@
 import type { Position } from 'nestjs-realtime-protocol';
 import { COMMANDS_CHANNEL, OLDER_COMMANDS_CHANNEL } from '../cluster/channels.js';
-import type { ClusterCommand, CommandLog, CommandLogOptions, LoggedCommand } from '../cluster/command-log.js';
+import {
+  ttlOf,
+  type ClusterCommand,
+  type CommandLog,
+  type CommandLogOptions,
+  type LoggedCommand,
+} from '../cluster/command-log.js';
 import { randomId } from '../core/ids.js';
 import { NODES_TAG, OLDER_NODES_TAG } from './key-names.js';
 import { loadScript } from './load-script.js';
@@ -9,7 +15,6 @@ import type { ScriptRunner } from './script-runner.js';
 const APPEND = loadScript('command-append');
 const READ = loadScript('command-read');
 const PAGE = 500;
-const ACTION_TTL_MS = 600_000;
 
 type Read = Awaited<ReturnType<CommandLog['read']>>;
 
@@ -100,8 +105,7 @@ class KeptCommands {
   }
 
   async append(id: string, command: ClusterCommand): Promise<Position> {
-    const { revokeTtlMs, actionTtlMs = ACTION_TTL_MS } = this.#options;
-    const ttlMs = command.kind === 'revoke' ? revokeTtlMs : actionTtlMs;
+    const ttlMs = ttlOf(command, this.#options);
     const args = [JSON.stringify({ id, command }), String(ttlMs), this.#channel, randomId(9)];
     const [epoch, offset] = (await this.#redis.run(APPEND, this.#keys, args)) as [string, number];
     return { epoch, offset };

@@ -29,6 +29,7 @@ export interface AdapterParts {
   readonly metrics: RealtimeMetrics;
   readonly flow: ConnectionFlow;
   readonly flood: FloodLimit;
+  readonly maxNamespaces: number;
   readonly requests: ClientRequests;
   readonly runner: RequestRunner | undefined;
   readonly maxRecordBytes: number;
@@ -98,7 +99,16 @@ export function createAdapterDeps(
       sockets: parts.sockets,
       httpServer: parts.httpServer,
     },
-    handshake: new Handshake({ flow, gateways, dispatcher, metrics, report, internals, flood: parts.flood }),
+    handshake: new Handshake({
+      flow,
+      gateways,
+      dispatcher,
+      metrics,
+      report,
+      internals,
+      flood: parts.flood,
+      maxNamespaces: parts.maxNamespaces,
+    }),
     sendBuffers: new SendBufferWatch({ metrics, decide: parts.decideSend }),
     upgrades: new UpgradeGuard({ clock, admission: parts.admission, advise: parts.warn }),
     sessions: new SessionGuard(parts.admission, clock, parts.server.connectTimeoutMs),

@@ -20,6 +20,8 @@ export interface HandshakeDeps {
   readonly report: ReportError;
   readonly internals: Internals;
   readonly flood: FloodLimit;
+  /** Of one transport. 0: the declared ones and a few more. */
+  readonly maxNamespaces: number;
 }
 
 /** Namespaces that one transport may open beside the declared ones. */
@@ -81,20 +83,22 @@ export class Handshake {
     else lighten(session.socket, internals);
   };
 
+  private tooMany(transport: TransportState): RealtimeError | undefined {
+    const { maxNamespaces: given, gateways } = this.deps;
+    const most = (this.maxNamespaces ??= given || gateways.namespaces.staticNamespaces().size + EXTRA_NAMESPACES);
+    return transport.size < most ? undefined : new RealtimeError('LIMIT_EXCEEDED', `At most ${most} namespaces`);
+  }
+
   private async admit(socket: Socket, address: ServerAddress, next: Next): Promise<void> {
     const session = new Session(socket, this.deps.report);
     // CONNECTs that came together with the one that closed the transport.
     if (!session.isOpen) return;
     const transport = TransportState.of(socket) ?? TransportState.make(socket, this.onEnd, this.deps.flood);
     session.budget = transport;
-    this.maxNamespaces ??= this.deps.gateways.namespaces.staticNamespaces().size + EXTRA_NAMESPACES;
-    if (transport.size >= this.maxNamespaces || !transport.begin(session)) return session.closeTransport();
-    const limited = transport.takeConnect();
-    if (limited) {
-      transport.end(session);
-      return transport.isAbused ? session.closeTransport() : this.refuse(session, next, limited);
-    }
+    const limited = transport.takeConnect() ?? this.tooMany(transport);
+    if (!transport.begin(session) || (limited && transport.isAbused)) return session.closeTransport();
     try {
+      if (limited) throw limited;
       session.connection = await this.deps.flow.open(session, {
         allowAnonymous: this.deps.gateways.namespaces.admitsAnonymous(socket.nsp, address),
       });
