@@ -81,9 +81,9 @@ describe('when one user has many connections', () => {
     for (let index = FEW; index < MANY; index += 1) await store.enter(room, ada(index, more));
     const many = await worksAt(room, MANY, more);
     expect(many.map(({ calls }) => calls)).toEqual(few.map(({ calls }) => calls));
-    // Numbers with another digit or two.
+    // Numbers with other digits, a ping between: growth would be tens of bytes for each of the 480 connections.
     for (const [index, { bytes }] of many.entries()) {
-      expect(Math.abs(bytes - (few[index]?.bytes ?? 0))).toBeLessThanOrEqual(32);
+      expect(Math.abs(bytes - (few[index]?.bytes ?? 0))).toBeLessThanOrEqual(512);
     }
   });
 });
