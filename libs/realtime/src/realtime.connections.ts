@@ -7,7 +7,6 @@ import type { Connection } from './connection/connection.js';
 import { HandshakeQueue } from './connection/handshake-queue.js';
 import { TransportSlots } from './connection/transport-slots.js';
 import { abuseLimit, type ResolvedLimitsOptions } from './limits/limits-options.js';
-import { KeptBudgets } from './connection/kept-budgets.js';
 import type { FloodLimit } from './connection/transport-budget.js';
 import { TransportLimits } from './limits/transport-limits.js';
 import type { ClusterParts } from './realtime.cluster.js';
@@ -64,7 +63,6 @@ export class ConnectionParts {
       ...{ authenticator, revocations, registry, metrics, clock, membership, slots, isDraining, ready },
       expiry: this.expiry,
       handshakes: new HandshakeQueue({ clock, maxRunning: MAX_HANDSHAKES, maxWaitMs: HANDSHAKE_WAIT_MS }),
-      budgets: new KeptBudgets(() => clock.now()),
       hello: { node: options.cluster.shownId, limits: helloLimits(limits), requestWindowMs: options.requests.windowMs },
     });
     const { windowMs } = options.requests;

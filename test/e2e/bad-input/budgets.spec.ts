@@ -1,8 +1,6 @@
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { ManualClock } from 'nestjs-realtime/testing';
 import { bootApp, type TestApp } from '../../support/app.js';
-import { eventually } from '../../support/eventually.js';
-import { connectedClient } from '../../support/inbox.js';
 import { RawClient } from '../../support/raw-client.js';
 import { mintToken } from '../../support/tokens.js';
 
@@ -102,45 +100,6 @@ describe('when a client without credentials asks for connections', () => {
       expect(answers.length).toBeLessThan(200);
     }
     expect(asked).toBe(BURST / CONNECT_COST);
-  });
-});
-
-describe('when a user comes back on another transport', () => {
-  const clock = new ManualClock(Date.now());
-  let app: TestApp;
-
-  beforeAll(async () => {
-    app = await bootApp({ providers: [ChatGateway], clock, realtime: { limits } });
-  });
-  afterAll(() => app[Symbol.asyncDispose]());
-  beforeEach(() => clock.advance(120_000));
-
-  const clientOf = (user: string) => connectedClient(`${app.url}/chat`, { auth: { token: mintToken(user) } });
-
-  /** Messages that are handled until one is refused. */
-  async function exhaust(client: Awaited<ReturnType<typeof clientOf>>): Promise<number> {
-    for (let count = 0; ; count += 1) {
-      const answer = await client.ask('work');
-      if (answer !== 'done') return count;
-    }
-  }
-
-  it('goes on where it stopped, as far as time has not filled it up', async () => {
-    const first = await clientOf('mallory');
-    expect(await exhaust(first)).toBe(BURST - CONNECT_COST);
-    first.socket.close();
-    // Its end is known when another client of the same user is refused, or has less; who else comes has all.
-    await eventually(async () => {
-      await using again = await clientOf('mallory');
-      expect(await exhaust(again)).toBe(0);
-    });
-    await using ada = await clientOf('ada');
-    expect(await exhaust(ada)).toBe(BURST - CONNECT_COST);
-    clock.advance(2_000);
-    await using later = await clientOf('mallory');
-    const left = await exhaust(later);
-    expect(left).toBeGreaterThan(0);
-    expect(left).toBeLessThanOrEqual(20);
   });
 });
 

@@ -8,7 +8,6 @@ import { RealtimeError } from '../core/realtime-error.js';
 import type { RoomMembership } from '../rooms/room-membership.js';
 import type { RoomRegistry } from '../rooms/room-registry.js';
 import { clientMark } from './client-mark.js';
-import type { KeptBudgets } from './kept-budgets.js';
 import { Connection } from './connection.js';
 import type { ConnectionLink } from './connection-link.js';
 import type { HandshakeQueue } from './handshake-queue.js';
@@ -24,7 +23,6 @@ export interface ConnectionFlowDeps {
   readonly handshakes: HandshakeQueue;
   readonly metrics: RealtimeMetrics;
   readonly clock: Clock;
-  readonly budgets: KeptBudgets;
   readonly hello: Pick<Hello, 'node' | 'limits' | 'requestWindowMs'>;
   /** True while the node hands its connections over: it takes no new ones. */
   readonly isDraining: () => boolean;
@@ -81,9 +79,7 @@ export class ConnectionFlow {
   close(connection: Connection, options: { graceful: boolean; isExpelled?: boolean }): void {
     this.deps.expiry.unwatch(connection);
     this.deps.membership.departAll(connection, options);
-    if (connection.principal.isAnonymous) return;
-    this.deps.slots.release(connection);
-    this.deps.budgets.keep(connection.principal.id, connection.link.budget);
+    if (!connection.principal.isAnonymous) this.deps.slots.release(connection);
   }
 
   /** New credentials for one live connection; also restarts its expiry. */
@@ -118,9 +114,7 @@ export class ConnectionFlow {
   }
 
   private async limit(connection: Connection): Promise<void> {
-    if (connection.principal.isAnonymous) return;
-    this.deps.budgets.resume(connection.principal.id, connection.link.budget);
-    await this.deps.slots.take(connection);
+    if (!connection.principal.isAnonymous) await this.deps.slots.take(connection);
   }
 
   private async register(connection: Connection): Promise<void> {

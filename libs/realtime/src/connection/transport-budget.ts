@@ -1,5 +1,5 @@
 import { RealtimeError } from '../core/realtime-error.js';
-import { fullBucket, refill, takeToken, type TokenBucket, type TokenBucketLimit } from '../limits/token-bucket.js';
+import { fullBucket, takeToken, type TokenBucket, type TokenBucketLimit } from '../limits/token-bucket.js';
 
 /** Flood protection of one transport, shared by all of them. */
 export interface FloodLimit {
@@ -51,32 +51,6 @@ export class TransportBudget implements TokenBucket {
     return this.refusals !== undefined && this.refusals.tokens < 0;
   }
 
-  /** Goes on where another transport of the same user stopped, unless this one has less. */
-  resume({ tokens, updatedAt, refusals }: KeptBudget): void {
-    const { abuse, now, rate } = this.flood;
-    const kept = { tokens, updatedAt };
-    refill(kept, now(), rate);
-    this.tokens = Math.min(this.tokens, kept.tokens);
-    if (!refusals || this.refusals) return;
-    this.refusals = { ...refusals };
-    refill(this.refusals, now(), abuse);
-  }
-
-  /** What is left to resume; undefined while it is as good as new. */
-  keep(): (KeptBudget & { readonly fullInMs: number }) | undefined {
-    const { abuse, now, rate } = this.flood;
-    refill(this, now(), rate);
-    if (this.refusals) refill(this.refusals, now(), abuse);
-    const fullInMs = Math.max(msUntilFull(this, rate), this.refusals ? msUntilFull(this.refusals, abuse) : 0);
-    if (fullInMs === 0) return undefined;
-    return {
-      tokens: this.tokens,
-      updatedAt: this.updatedAt,
-      refusals: this.refusals && { ...this.refusals },
-      fullInMs,
-    };
-  }
-
   private take(cost: number): RealtimeError | undefined {
     const { rate, abuse, now, onRefused } = this.flood;
     const retryAfterMs = takeToken(this, now(), rate, cost);
@@ -87,13 +61,4 @@ export class TransportBudget implements TokenBucket {
     if (takeToken(this.refusals, now(), abuse) > 0) this.refusals.tokens = -1;
     return new RealtimeError('RATE_LIMITED', undefined, { retryAfterMs });
   }
-}
-
-/** A budget whose transport has gone. */
-export interface KeptBudget extends TokenBucket {
-  readonly refusals: TokenBucket | undefined;
-}
-
-function msUntilFull({ tokens }: TokenBucket, { perSecond, burst }: TokenBucketLimit): number {
-  return perSecond === 0 ? 0 : Math.max(0, Math.ceil(((burst - tokens) * 1_000) / perSecond));
 }

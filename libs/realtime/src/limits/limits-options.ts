@@ -5,7 +5,7 @@ import type { TokenBucketLimit } from './token-bucket.js';
 export interface LimitsOptions {
   /**
    * Messages per second of one transport, all its namespaces and unknown events included. A CONNECT counts as 10 of them, or as a
-   * 20th of `burst` if that is less; a user's next transport begins where the last one stopped. Beyond: `RATE_LIMITED`. 0: no limit.
+   * 20th of `burst` if that is less. Beyond: `RATE_LIMITED`. 0: no limit.
    * @default 100
    */
   messagesPerSecond?: number | undefined;

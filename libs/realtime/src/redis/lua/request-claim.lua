@@ -1,6 +1,6 @@
 -- Claims one request of a principal, or says what is known of it. Times are this server's.
 -- KEYS[1] hash: request (its device and id) -> 'c|token|incarnation|attempt' claimed, 'a<JSON>' answered,
---               'd' applied without an answer, 'r|attempt' may run again; 'b' -> bytes of all answers
+--               'd' applied without an answer, 'r|attempt' may run again; 'b' -> bytes of all answers, 's' -> answers ever
 -- KEYS[2] sorted set: request -> unix ms of its claim or answer
 -- ARGV[1] request  ARGV[2] token  ARGV[3] incarnation  ARGV[4] window in ms  ARGV[5] most requests in the window
 -- ARGV[6] token of the claim to take over ('': none)  ARGV[7] what that adds to the attempt

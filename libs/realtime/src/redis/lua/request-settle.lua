@@ -1,6 +1,6 @@
 -- Ends a claim, if it is still the token's.
 -- KEYS[1] hash, KEYS[2] sorted set: see request-claim.lua
--- KEYS[3] sorted set: requests with an answer -> unix ms of it; some may have lost it
+-- KEYS[3] sorted set: requests with an answer -> the how manieth it is; some may have lost it
 -- KEYS[4] list: those of one device, the oldest first
 -- ARGV[1] request  ARGV[2] token  ARGV[3] 'answer' | 'applied' | 'release' | 'forget'  ARGV[4] JSON of the answer
 -- ARGV[5] window in ms  ARGV[6] most answers of the device  ARGV[7] most bytes of answers
@@ -38,7 +38,8 @@ elseif ARGV[3] == 'applied' then
 else
   redis.call('HSET', KEYS[1], ARGV[1], 'a' .. ARGV[4])
   redis.call('HINCRBY', KEYS[1], 'b', #ARGV[4])
-  redis.call('ZADD', KEYS[3], now, ARGV[1])
+  -- Counted, because several come in one millisecond.
+  redis.call('ZADD', KEYS[3], redis.call('HINCRBY', KEYS[1], 's', 1), ARGV[1])
   redis.call('RPUSH', KEYS[4], ARGV[1])
   for _ = 1, redis.call('LLEN', KEYS[4]) - tonumber(ARGV[6]) do dropAnswer(redis.call('LPOP', KEYS[4])) end
   local bytes = tonumber(redis.call('HGET', KEYS[1], 'b'))
