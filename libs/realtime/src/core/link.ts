@@ -37,7 +37,7 @@ export interface BroadcastOptions {
   readonly volatile?: boolean | undefined;
 }
 
-/** Who is in a room here. */
+/** The members of a room on this node. */
 export type RoomMembers = ReadonlySet<{ readonly link: Link }>;
 
 /** The sockets of this node, whatever their server or namespace. */

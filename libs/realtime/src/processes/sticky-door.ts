@@ -4,7 +4,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { connectionLimit } from '../core/file-descriptors.js';
 import type { StickyPackage } from './sticky-package.js';
 
-/** Who says nothing is hung up on after this, in milliseconds, as workers do. Then the worker watches. */
+/** Milliseconds after which a connection that says nothing is closed, as workers do. Once it has spoken, its worker watches it. */
 const SILENT_MS = 10_000;
 const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
 

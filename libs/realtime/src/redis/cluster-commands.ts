@@ -37,7 +37,7 @@ export class ClusterCommands implements WireClient {
   #forgetTopology: () => void = () => undefined;
   #cancelLook: Cancel | undefined;
   #looks = 0;
-  /** Who has which slot may have changed since the last look. */
+  /** Slots may have moved since the last look. */
   #isInDoubt = false;
   #isReady = false;
   #wasWhole = false;
