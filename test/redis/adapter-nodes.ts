@@ -8,14 +8,14 @@ import { RedisConnection, createRedisAdapter, noMetrics, systemClock, type Redis
 import { GENEROUS_MS, eventually } from '../support/eventually.js';
 import { TIMES } from './bus-nodes.js';
 
-const quiet = { log: () => undefined, warn: () => undefined, error: () => undefined };
-
 /** A bare Socket.IO server with our adapter, and a client in one room. */
 export interface AdapterNode extends AsyncDisposable {
   io: Server;
   client: Socket;
   received: unknown[];
   dropped: string[];
+  /** Warnings and errors. */
+  logged: string[];
 }
 
 export async function startAdapterNode(
@@ -25,8 +25,11 @@ export async function startAdapterNode(
 ): Promise<AdapterNode> {
   const dropped: string[] = [];
   const metrics = { ...noMetrics, dropped: (kind: string) => void dropped.push(kind) };
+  const logged: string[] = [];
+  const say = (line: string): void => void logged.push(line);
+  const logger = { log: () => undefined, warn: say, error: say };
   const options = { ...TIMES, ...redis, adapter: { requestsTimeoutMs: GENEROUS_MS, ...redis.adapter, mode } };
-  const connection = new RedisConnection(options, { clock, metrics, logger: quiet });
+  const connection = new RedisConnection(options, { clock, metrics, logger });
   const adapter = createRedisAdapter(connection);
   const http: HttpServer = createServer().listen(0, '127.0.0.1');
   await once(http, 'listening');
@@ -41,13 +44,21 @@ export async function startAdapterNode(
     client,
     received,
     dropped,
+    logged,
     async [Symbol.asyncDispose]() {
       client.disconnect();
+      endQuestions(server);
       await server.close();
       await adapter.close();
       await connection.close();
     },
   };
+}
+
+/** What nobody has answered would keep its timer until its deadline. */
+function endQuestions(server: Server): void {
+  const { requests } = server.sockets.adapter as unknown as { requests: Map<string, { timeout: NodeJS.Timeout }> };
+  for (const { timeout } of requests.values()) clearTimeout(timeout);
 }
 
 /** Subscriptions of the adapter are not announced: the nodes are connected when both hear each other. */

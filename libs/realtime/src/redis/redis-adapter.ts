@@ -2,6 +2,7 @@ import { createAdapter, createShardedAdapter } from '@socket.io/redis-adapter';
 import { AdapterPublisher } from './adapter-publisher.js';
 import { AdapterSubscriber } from './adapter-subscriber.js';
 import type { RedisConnection } from './redis-connection.js';
+import { answerSafely, type Answering } from './remote-questions.js';
 
 export type RedisAdapterFactory = ReturnType<typeof createAdapter> | ReturnType<typeof createShardedAdapter>;
 
@@ -24,7 +25,7 @@ interface Echoed {
 /**
  * `@socket.io/redis-adapter` on two connections of its own, so that stock nodes and emitters understand us, with what it
  * lacks: no unhandled rejection, nothing queued for a Redis that is away, local delivery that never waits for it, and
- * decoding errors that end nothing. Queries of other nodes end after `requestsTimeoutMs`.
+ * errors in decoding and in answering that end nothing. Queries of other nodes end after `requestsTimeoutMs`.
  */
 export function createRedisAdapter(connection: RedisConnection): RedisAdapterHandle {
   const publisher = new AdapterPublisher(connection);
@@ -44,6 +45,7 @@ export function createRedisAdapter(connection: RedisConnection): RedisAdapterHan
     }
     const adapter = create(namespace);
     ignoreEchoes(adapter as unknown as Echoed);
+    answerSafely(adapter as unknown as Answering, connection);
     const fetchSockets = adapter.fetchSockets.bind(adapter) as (options: FetchSocketsOptions) => Promise<never>;
     // The sharded adapter has no option for its deadline of 5 s, but takes one with each call.
     adapter.fetchSockets = (options: FetchSocketsOptions) =>
