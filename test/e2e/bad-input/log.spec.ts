@@ -27,8 +27,8 @@ class LogGateway {
 
 @RoomPolicy('chat/:id')
 class ChatPolicy {
-  canJoin({ params }: RoomContext): never {
-    throw new Error(`no such chat ${params.id}`);
+  canJoin({ meta }: RoomContext): never {
+    throw new Error(`no such way to join: ${String(meta)}`);
   }
 }
 
@@ -145,7 +145,7 @@ describe('when what is refused would harm a log', () => {
 
   it.each([
     ["a handler's failure", JSON.stringify(['parse', '{"a":\u001b[31m\u202e\r\n[Nest] ERROR forged'])],
-    ["a policy's failure", JSON.stringify(['realtime:join', { room: 'chat/%0d%0a%1b%5b31mforged%e2%80%ae' }])],
+    ["a policy's failure", JSON.stringify(['realtime:join', { room: 'chat/1', meta: '\r\n\u001b[31mforged\u202e' }])],
   ])('escapes what a client put into %s', async (_name, message) => {
     await mallory.ask(NS, message);
     const entry = hostile.log.drain().join('\n');

@@ -1,4 +1,4 @@
-import { isRoomName, userRoom } from 'nestjs-realtime-protocol';
+import { roomNameProblem, userRoom } from 'nestjs-realtime-protocol';
 import type { Principal } from '../core/principal.js';
 import { ANONYMOUS_PREFIX } from './authenticator.js';
 import { deepFreeze } from './jwt-claims.js';
@@ -46,7 +46,8 @@ export function toPrincipal(input: unknown, claims: Claims, expiresAt: number | 
   if (typeof id !== 'string' || id === '' || id.length > MAX_ID_LENGTH)
     throw refused('no principal id of 1-128 characters');
   if (UNFIT_FOR_ID.test(id)) throw refused('the principal id holds control characters or half a character');
-  if (!isRoomName(userRoom(id))) throw refused('the principal id is too long for the name of its own room');
+  const problem = roomNameProblem(userRoom(id));
+  if (problem !== undefined) throw refused(`the principal id names no room of its own, which ${problem}`);
   if (id.startsWith(ANONYMOUS_PREFIX)) throw refused('the principal id is reserved');
   return deepFreeze({
     id,

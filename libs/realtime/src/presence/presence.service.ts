@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { isRoomName, userRoom, type PresenceUser } from 'nestjs-realtime-protocol';
+import { roomNameProblem, userRoom, type PresenceUser } from 'nestjs-realtime-protocol';
 import { Observable, type Subject } from 'rxjs';
 import type { Principal } from '../core/principal.js';
 import { RealtimeError } from '../core/realtime-error.js';
@@ -108,7 +108,8 @@ function presenceEvents({ room, kind, user, occupied, empty }: PresenceTransitio
 }
 
 function assertRoom(room: unknown): void {
-  if (!isRoomName(room)) throw badRequest('room', 'must be a room name');
+  const problem = roomNameProblem(room);
+  if (problem !== undefined) throw badRequest('room', problem);
 }
 
 function assertUser(userId: unknown): void {

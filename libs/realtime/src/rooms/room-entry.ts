@@ -1,6 +1,6 @@
-import { isRoomName } from 'nestjs-realtime-protocol';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { NodePresence } from '../presence/node-presence.js';
+import { checkRoom } from './room-input.js';
 import type { RoomMember } from './room-member.js';
 import type { RoomPolicyOptions } from './room-policy.js';
 
@@ -9,10 +9,9 @@ const SOCKET_ID = /^[A-Za-z0-9_-]{20}$/;
 
 /** @throws RealtimeError `BAD_REQUEST` for what is no room name, `FORBIDDEN` for a name that could be a socket's own room. */
 export function checkClientRoom(room: unknown): string {
-  if (!isRoomName(room))
-    throw new RealtimeError('BAD_REQUEST', 'room must be 1 to 200 characters of A-Z a-z 0-9 _ - . : / @ | + %');
-  if (SOCKET_ID.test(room)) throw new RealtimeError('FORBIDDEN');
-  return room;
+  const name = checkRoom(room);
+  if (SOCKET_ID.test(name)) throw new RealtimeError('FORBIDDEN');
+  return name;
 }
 
 /** Rooms whose connections are kept in the presence store: those with presence, and those with a limit to hold in the cluster. */

@@ -1,13 +1,12 @@
-import { isRoomName, type Position } from 'nestjs-realtime-protocol';
+import { roomNameProblem, type Position } from 'nestjs-realtime-protocol';
 import { RealtimeError } from '../core/realtime-error.js';
 import { isDeliverable } from './room-message.js';
 
-/** What server code hands to `RoomManager`; each check throws `BAD_REQUEST`, naming the field and what it may be. */
+/** What server code hands to `RoomManager`, and names of rooms from anybody; each check throws `BAD_REQUEST`, naming the field and what it may be. */
 export function checkRoom(room: unknown): string {
-  if (!isRoomName(room)) {
-    throw bad('room must be 1 to 200 characters of A-Z a-z 0-9 _ - . : / @ | + %: use roomName()');
-  }
-  return room;
+  const problem = roomNameProblem(room);
+  if (problem !== undefined) throw bad(`room ${problem}`);
+  return room as string;
 }
 
 /** Each room once. */

@@ -10,6 +10,9 @@ describe('room patterns', () => {
     ['chat/:id', 'chat/%E0%A4%A', undefined],
     ['chat/general', 'chat/general', {}],
     ['chat/general', 'chat/General', undefined],
+    ['chat/general', 'chat/%67eneral', {}],
+    ['caf%C3%A9/:id', 'caf%C3%A9/1', { id: '1' }],
+    ['team@x', 'team@x', {}],
     [':tenant/chat/:id', 'acme/chat/7', { tenant: 'acme', id: '7' }],
     ['a.b:c/:id', 'a.b:c/1', { id: '1' }],
     ['x/:id', 'x/__proto__', { id: '__proto__' }],
@@ -18,9 +21,12 @@ describe('room patterns', () => {
     expect(params === undefined ? undefined : { ...params }).toEqual(expected);
   });
 
-  it.each(['chat/:', 'chat/:1', 'chat//x', '', 'a b', 'chat/*', ':a/:a'])("refuses '%s'", (pattern) => {
-    expect(() => compilePattern(pattern)).toThrow(TypeError);
-  });
+  it.each(['chat/:', 'chat/:1', 'chat//x', '', 'a b', 'chat/*', ':a/:a', 'chat/%61', '100%', 'team%40x'])(
+    "refuses '%s'",
+    (pattern) => {
+      expect(() => compilePattern(pattern)).toThrow(TypeError);
+    },
+  );
 
   it('puts literals before parameters, segment by segment', () => {
     const sorted = [':a/x', 'chat/:id', 'chat/general', ':a/:b', 'admin/:id']

@@ -1,3 +1,5 @@
+import { decodeSegment, encodeSegment } from 'nestjs-realtime-protocol';
+
 export interface RoomPattern {
   readonly source: string;
   readonly segments: readonly PatternSegment[];
@@ -22,23 +24,23 @@ export function compilePattern(source: string): RoomPattern {
     if (segment.startsWith(':') || !LITERAL.test(segment)) {
       throw new TypeError(`room pattern '${source}' has the segment '${segment}': use a literal or ':name'`);
     }
-    return { literal: segment };
+    return { literal: literalOf(source, segment) };
   });
   return { source, segments };
 }
 
-/** The decoded parameters, or undefined if the room does not match. A room name may hold malformed escapes: no match. */
+/** The decoded parameters, or undefined if the room does not match. Literals, too, are compared with what a segment stands for. */
 export function matchPattern({ segments }: RoomPattern, room: string): Record<string, string> | undefined {
   const parts = room.split('/');
   if (parts.length !== segments.length) return undefined;
   const params: Record<string, string> = Object.create(null) as Record<string, string>;
   for (let index = 0; index < parts.length; index += 1) {
     const [segment, part] = [segments[index] as PatternSegment, parts[index] ?? ''];
+    const value = decodeSegment(part);
     if (segment.literal !== undefined) {
-      if (segment.literal !== part) return undefined;
+      if (segment.literal !== value) return undefined;
       continue;
     }
-    const value = part.includes('%') ? decode(part) : part;
     if (value === undefined || value === '') return undefined;
     params[segment.param] = value;
   }
@@ -58,10 +60,10 @@ export function compareSpecificity(a: RoomPattern, b: RoomPattern): number {
   return 0;
 }
 
-function decode(segment: string): string | undefined {
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    return undefined;
-  }
+/** What the literal stands for; it is written as in the names of rooms. */
+function literalOf(source: string, segment: string): string {
+  const value = decodeSegment(segment);
+  if (value !== undefined && encodeSegment(value) === segment) return value;
+  const advice = value === undefined ? 'an escape in it stands for no character' : `write '${encodeSegment(value)}'`;
+  throw new TypeError(`room pattern '${source}' has the segment '${segment}', which no room has: ${advice}`);
 }
