@@ -137,6 +137,11 @@ describe('Engine.IO, and Node below it, as they are installed', () => {
     expect(await Promise.all(answers)).toEqual([1, 2]);
   });
 
+  it('tells a namespace of each socket that it forgets, by the method that removes it', () => {
+    const { _cleanup } = SocketIo.prototype as unknown as Record<string, unknown>;
+    expect(String(_cleanup)).toContain('this.nsp._remove(this)');
+  });
+
   it('dispatches a message after its middlewares, in the next tick, by a method of the socket', () => {
     const source = String(Reflect.get(SocketIo.prototype, 'dispatch'));
     expect(source).toMatch(/this\.run\(event, \(err\) => \{\s*process\.nextTick\(/);

@@ -22,7 +22,7 @@ export class Connection implements RoomMember {
   readonly rooms = new Set<string>();
   lines: RoomLines | undefined;
   credentials: Credentials;
-  private isEnding = false;
+  private ending: RealtimeError | undefined;
 
   constructor(init: ConnectionInit) {
     this.link = init.link;
@@ -54,11 +54,23 @@ export class Connection implements RoomMember {
 
   /**
    * Ends the connection, saying why. What may be retried closes the transport, because a stock client never comes back
-   * after a DISCONNECT packet; what must stay ended sends one.
+   * after a DISCONNECT packet; what must stay ended sends one. A client whose CONNECT is not answered yet hears nothing:
+   * `endIfTold` tells it then.
    */
   end(error: RealtimeError): void {
-    if (this.isEnding) return;
-    this.isEnding = true;
+    if (this.ending) return;
+    this.ending = error;
+    this.tellEnd(error);
+  }
+
+  /** Its CONNECT is answered. True if it was ended before, and ends now. */
+  endIfTold(): boolean {
+    if (!this.ending) return false;
+    this.tellEnd(this.ending);
+    return true;
+  }
+
+  private tellEnd(error: RealtimeError): void {
     this.link.emit(SERVER_EVENTS.bye, error.toWire() satisfies WireError);
     if (error.retryable) this.link.closeTransport();
     else this.link.disconnect();

@@ -1,4 +1,4 @@
-import type { Server, Socket } from 'socket.io';
+import type { Namespace, Server, Socket } from 'socket.io';
 import type { ConnectionFlow } from '../connection/connection-flow.js';
 import type { FloodLimit } from '../connection/transport-budget.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
@@ -8,6 +8,7 @@ import type { Internals } from './internals/internals.js';
 import { lighten } from './lighten.js';
 import type { MessageDispatcher } from './message-dispatcher.js';
 import type { ServerAddress } from './namespace-gateways.js';
+import { forgetPending, onRemoved } from './pending-sockets.js';
 import { Session, type ReportError } from './session.js';
 import { sessionOf } from './session-of.js';
 import { TransportState } from './transport-state.js';
@@ -29,13 +30,16 @@ const EXTRA_NAMESPACES = 4;
 
 /** Socket.IO's reason for a DISCONNECT of the client. */
 const CLIENT_LEFT = 'client namespace disconnect';
+/** `socket.disconnect()` of the library or the app: for revoked credentials, for example. */
+const EXPELLED = 'server namespace disconnect';
 
 type Next = (error?: Error & { data?: unknown }) => void;
 
 /**
  * Admits sockets, on every namespace of a server: static, dynamic or RegExp, present or future, each once.
  * Invariant: `next()` is called only for a connection that is authenticated, within its limits and registered; and for
- * every connection that was registered, `close` is called exactly once.
+ * every connection that was registered, `close` is called exactly once, also if it does not get connected: a middleware of
+ * the app refuses it after this one, or never calls `next`.
  */
 export class Handshake {
   private maxNamespaces: number | undefined;
@@ -45,7 +49,10 @@ export class Handshake {
 
   constructor(private readonly deps: HandshakeDeps) {
     const onEnd = (session: Session, reason: string): void => this.end(session, reason);
-    this.onEnd = onEnd;
+    this.onEnd = (session, reason) => {
+      if (session.isServed) onEnd(session, reason);
+      else forgetPending(session.socket);
+    };
     this.onDisconnect = function (this: Socket, reason: string) {
       const session = sessionOf<Session>(this);
       if (!session) return;
@@ -58,24 +65,35 @@ export class Handshake {
 
   install(server: Server, address: ServerAddress): void {
     const middleware = (socket: Socket, next: Next): void => void this.admit(socket, address, next);
-    const serve = (socket: Socket): void => this.serve(socket);
-    server.use(middleware);
-    server.on('connection', serve);
-    server.on('new_namespace', (namespace) => {
+    const serve = (socket: Socket): void => void this.serve(socket);
+    const adopt = (namespace: Namespace): void => {
       namespace.use(middleware);
       namespace.on('connection', serve);
-    });
+      onRemoved(namespace, this.undo);
+    };
+    adopt(server.sockets);
+    server.on('new_namespace', adopt);
   }
 
-  /** Once for each connection, before any gateway sees it. */
-  serve(socket: Socket): void {
+  /** Once for each connection, before any gateway sees it. False: it was ended before, and no gateway should. */
+  serve(socket: Socket): boolean {
     const session = sessionOf<Session>(socket);
-    if (!session?.connection || session.isServed) return;
+    if (!session?.connection || session.isServed) return session?.isServed !== false;
+    if (session.connection.endIfTold()) return false;
     session.isServed = true;
     this.deps.flow.serve(session.connection);
     // By then every gateway has begun its handleConnection, and what is begun is waited for.
     setImmediate(this.settle, session);
+    return true;
   }
+
+  /** Socket.IO has removed the socket: if it was never connected, nothing else says so. */
+  private readonly undo = (socket: Socket): void => {
+    const session = sessionOf<Session>(socket);
+    if (!session || session.isServed) return;
+    TransportState.of(socket)?.end(session);
+    this.end(session, EXPELLED);
+  };
 
   private readonly settle = (session: Session): void => {
     const { internals } = this.deps;
@@ -92,11 +110,11 @@ export class Handshake {
   private async admit(socket: Socket, address: ServerAddress, next: Next): Promise<void> {
     const session = new Session(socket, this.deps.report);
     // CONNECTs that came together with the one that closed the transport.
-    if (!session.isOpen) return;
+    if (!session.isOpen) return forgetPending(socket);
     const transport = TransportState.of(socket) ?? TransportState.make(socket, this.onEnd, this.deps.flood);
     session.budget = transport;
     const limited = transport.takeConnect() ?? this.tooMany(transport);
-    if (!transport.begin(session) || (limited && transport.isAbused)) return session.closeTransport();
+    if (!transport.begin(session) || (limited && transport.isAbused)) return this.drop(session);
     try {
       if (limited) throw limited;
       session.connection = await this.deps.flow.open(session, {
@@ -106,7 +124,7 @@ export class Handshake {
       transport.end(session);
       return this.refuse(session, next, error);
     }
-    if (!session.isOpen) return this.end(session, 'transport close');
+    if (!session.isOpen) return forgetPending(socket);
     this.deps.dispatcher.attach(session);
     socket.on('disconnect', this.onDisconnect);
     next();
@@ -121,10 +139,16 @@ export class Handshake {
     if (refusal !== error) this.deps.report(error, session, 'connect');
     this.deps.metrics.handshakeRejected(refusal.code);
     const mayRetryAsItIs = refusal.retryable && refusal.code !== 'TOKEN_EXPIRED';
-    if (mayRetryAsItIs && !isOurClient(session.socket.handshake.auth)) return session.closeTransport();
+    if (mayRetryAsItIs && !isOurClient(session.socket.handshake.auth)) return this.drop(session);
     next(Object.assign(new Error(refusal.message), { data: refusal.toWire() }));
     // It was let in for this answer, which Socket.IO sends in the next tick.
     if (session.deferredRefusal) setImmediate(() => session.closeTransport());
+  }
+
+  /** Without an answer. */
+  private drop(session: Session): void {
+    forgetPending(session.socket);
+    session.closeTransport();
   }
 
   private end(session: Session, reason: string): void {
@@ -136,9 +160,6 @@ export class Handshake {
     if (session.isServed) this.deps.metrics.disconnected(session.namespace, reason);
   }
 }
-
-/** `socket.disconnect()` of the library or the app: for revoked credentials, for example. */
-const EXPELLED = 'server namespace disconnect';
 
 /** After an explicit end nobody waits for the user to come back. */
 function isLost(reason: string): boolean {

@@ -100,8 +100,7 @@ export class RealtimeIoAdapter extends IoAdapter implements SharesHandlers {
     callback: (socket: Socket) => void,
   ): void {
     server.on('connection', (socket) => {
-      this.deps.handshake.serve(socket);
-      callback(socket);
+      if (this.deps.handshake.serve(socket)) callback(socket);
     });
   }
 

@@ -85,11 +85,14 @@ export class Session implements ConnectionLink, FailureSink {
     return this.socket.conn.readyState === 'open';
   }
 
+  /** Nothing before CONNECT is answered: a middleware of the app may refuse the client yet. */
   emit(event: string, ...args: unknown[]): void {
-    this.socket.emit(event, ...args);
+    if (this.socket.connected) this.socket.emit(event, ...args);
   }
 
+  /** As `emit`. */
   send(event: EncodedEvent, options: { readonly volatile?: boolean | undefined } = {}): void {
+    if (!this.socket.connected) return;
     const packet = packetOf(event);
     const socket = this.socket as unknown as Outgoing;
     try {
