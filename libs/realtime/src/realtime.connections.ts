@@ -1,13 +1,15 @@
+import { userRoom } from 'nestjs-realtime-protocol';
 import type { Authenticator } from './auth/authenticator.js';
 import { ExpiryWatch } from './auth/expiry-watch.js';
 import type { Revocations } from './auth/revocations.js';
 import { ClientRequests } from './connection/client-requests.js';
 import { ConnectionFlow } from './connection/connection-flow.js';
 import type { Connection } from './connection/connection.js';
+import { floodLimit, transportsIn } from './connection/flood-limit.js';
 import { HandshakeQueue } from './connection/handshake-queue.js';
-import { TransportSlots } from './connection/transport-slots.js';
-import { abuseLimit, type ResolvedLimitsOptions } from './limits/limits-options.js';
 import type { FloodLimit } from './connection/transport-budget.js';
+import { TransportSlots } from './connection/transport-slots.js';
+import type { ResolvedLimitsOptions } from './limits/limits-options.js';
 import { TransportLimits } from './limits/transport-limits.js';
 import type { ClusterParts } from './realtime.cluster.js';
 import { RequestRunner } from './requests/request-runner.js';
@@ -49,12 +51,11 @@ export class ConnectionParts {
     const slotsDeps = { presence, commands: engine.commands, metrics, logger, isEngineUp };
     const slots = new TransportSlots(slotsDeps, limits.transportsPerUser);
     this.transportLimits = new TransportLimits(limits, clock);
-    this.flood = {
-      rate: { perSecond: limits.messagesPerSecond, burst: limits.burst },
-      abuse: abuseLimit(limits.abuse),
+    this.flood = floodLimit(limits, {
       now: () => clock.now(),
-      onRefused: () => metrics.throttled('messagesPerSecond'),
-    };
+      onRefused: (option) => metrics.throttled(option),
+      transportsOf: (userId, most) => transportsIn(registry.members(userRoom(userId)), most),
+    });
     this.expiry = new ExpiryWatch({
       ...{ clock, refreshLeadMs: auth.refreshLeadMs, expiryGraceMs: auth.expiryGraceMs },
       onError: (error) => context.report(error),

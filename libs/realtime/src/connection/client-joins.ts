@@ -1,5 +1,6 @@
 import { isRoomName, type JoinResult } from 'nestjs-realtime-protocol';
 import { RealtimeError } from '../core/realtime-error.js';
+import type { HostedRooms } from '../rooms/hosted-rooms.js';
 import { checkPosition } from '../rooms/room-input.js';
 import type { JoinOutcome } from '../rooms/room-joins.js';
 import type { ClientJoin } from '../rooms/client-wishes.js';
@@ -17,6 +18,7 @@ export type Answer = (value: unknown) => void;
 export class ClientJoins {
   constructor(
     private readonly membership: RoomMembership,
+    private readonly hosted: HostedRooms,
     /** What a client may be told of a failure. */
     private readonly expected: (connection: Connection, error: unknown) => RealtimeError,
   ) {}
@@ -24,7 +26,8 @@ export class ClientJoins {
   async join(connection: Connection, data: unknown, answer: Answer): Promise<void> {
     const { rooms } = readRecord(data);
     if (rooms === undefined) {
-      return this.membership.joinAsClient(connection, [() => readJoin(data)], ([outcome]) => {
+      const read = this.counted(connection, [data]);
+      return this.membership.joinAsClient(connection, read, ([outcome]) => {
         if (outcome && 'error' in outcome) throw outcome.error;
         answer(outcome?.reply);
       });
@@ -32,10 +35,29 @@ export class ClientJoins {
     if (!Array.isArray(rooms) || rooms.length === 0 || rooms.length > MAX_JOINS) {
       throw new RealtimeError('BAD_REQUEST', `rooms must be a list of 1 to ${MAX_JOINS}`);
     }
-    const requests = rooms.map((request: unknown) => () => readJoin(request));
-    await this.membership.joinAsClient(connection, requests, (outcomes) =>
+    const read = this.counted(connection, rooms);
+    await this.membership.joinAsClient(connection, read, (outcomes) =>
       answer(outcomes.map((outcome, index) => this.resultOf(connection, outcome, rooms[index]))),
     );
+  }
+
+  /** Reads each room of a join that the client's budgets admit; the others are refused before anybody is asked. */
+  private counted(connection: Connection, requests: readonly unknown[]): (() => ClientJoin)[] {
+    let ahead = 0;
+    return requests.map((request) => {
+      const refusal = connection.takeJoin({ isNew: this.isNew(request), ahead });
+      if (!refusal) return () => readJoin(request);
+      ahead += 1;
+      return () => {
+        throw refusal;
+      };
+    });
+  }
+
+  /** Nobody on this node is in the room, so it has to be fetched, and may not even exist. */
+  private isNew(request: unknown): boolean {
+    const { room } = (request ?? {}) as { room?: unknown };
+    return isRoomName(room) && !this.hosted.find(room);
   }
 
   private resultOf(connection: Connection, outcome: JoinOutcome, request: unknown): JoinResult {

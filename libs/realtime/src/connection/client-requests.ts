@@ -61,7 +61,7 @@ export class ClientRequests {
 
   constructor(private readonly deps: ClientRequestsDeps) {
     this.credentials = new CredentialRefresh(deps);
-    this.joins = new ClientJoins(deps.membership, (connection, error) =>
+    this.joins = new ClientJoins(deps.membership, deps.hosted, (connection, error) =>
       this.expected(connection, CLIENT_EVENTS.join, error),
     );
   }

@@ -5,6 +5,7 @@ import type { Principal } from '../core/principal.js';
 import type { RealtimeError } from '../core/realtime-error.js';
 import { RoomLines } from '../rooms/room-lines.js';
 import type { RoomMember } from '../rooms/room-member.js';
+import type { JoinCost } from './transport-budget.js';
 
 export interface ConnectionInit {
   readonly link: ConnectionLink;
@@ -35,12 +36,23 @@ export class Connection implements RoomMember {
     return this.credentials.principal;
   }
 
-  /** Counts a message against what its transport may send; the refusal if it is one too many. */
+  /** Counts a message against what its transport and its user may send; the refusal if it is one too many. */
   takeMessage(): RealtimeError | undefined {
     const { budget } = this.link;
-    const refusal = budget.takeMessage();
+    const refusal = budget.takeMessage(this.userId);
     if (refusal && budget.isAbused) this.end(refusal);
     return refusal;
+  }
+
+  /** As `takeMessage`, for one room of a join. */
+  takeJoin(cost: Omit<JoinCost, 'userId'>): RealtimeError | undefined {
+    return this.link.budget.takeJoin({ userId: this.userId, isNew: cost.isNew, ahead: cost.ahead });
+  }
+
+  /** Undefined: a stranger, who has another id each time. */
+  private get userId(): string | undefined {
+    const { principal } = this.credentials;
+    return principal.isAnonymous ? undefined : principal.id;
   }
 
   takeTurn(room: string): Promise<void> | undefined {

@@ -35,6 +35,10 @@ const shape =
 const CHECKS = {
   messagesPerSecond: numberFrom(0, false),
   burst: numberFrom(1),
+  joinsPerSecond: numberFrom(0, false),
+  joinBurst: numberFrom(1),
+  userShares: numberFrom(0),
+  newRoomsPerSecond: numberFrom(0, false),
   maxPayloadBytes: numberFrom(1_024),
   maxRooms: numberFrom(0),
   namespacesPerTransport: numberFrom(0),

@@ -7,6 +7,10 @@ describe('when limits are left out', () => {
     expect(resolveLimitsOptions({}, () => 20_000)).toEqual({
       messagesPerSecond: 100,
       burst: 200,
+      joinsPerSecond: 100,
+      joinBurst: 256,
+      userShares: 20,
+      newRoomsPerSecond: 200,
       maxPayloadBytes: 65_536,
       maxRooms: 128,
       namespacesPerTransport: 0,
@@ -32,6 +36,15 @@ describe('when limits are left out', () => {
     expect(checkLimitsOptions(options)).toEqual([]);
   });
 
+  it('lets joins follow the rooms of a connection', () => {
+    expect(resolveLimitsOptions({ maxRooms: 500, userShares: 5 })).toMatchObject({
+      joinsPerSecond: 100,
+      joinBurst: 1_000,
+      newRoomsPerSecond: 50,
+    });
+    expect(resolveLimitsOptions({ maxRooms: 0 })).toMatchObject({ joinsPerSecond: 0, newRoomsPerSecond: 0 });
+  });
+
   it('keeps a reserve of file descriptors', () => {
     expect([256, 1_024, 20_000, 1_000_000].map(descriptorReserve)).toEqual([64, 103, 1_024, 1_024]);
     // Room to refuse beyond the transports, and descriptors beyond both.
@@ -47,6 +60,8 @@ describe('when limits are wrong', () => {
       messagesPerSecond: -1,
       burst: 0,
       maxPayloadBytes: '64kb',
+      joinBurst: 0,
+      userShares: 1.5,
       maxRooms: Number.NaN,
       transports: { hard: 1.5, soft: -1, firm: 3 },
       transportsPerUser: { max: 5, onFull: 'explode', replaceDevice: 'yes' },
@@ -57,6 +72,8 @@ describe('when limits are wrong', () => {
       'limits.messagesPerSecond must be a number >= 0, not -1',
       'limits.burst must be an integer >= 1, not 0',
       'limits.maxPayloadBytes must be an integer >= 1024, not "64kb"',
+      'limits.joinBurst must be an integer >= 1, not 0',
+      'limits.userShares must be an integer >= 0, not 1.5',
       'limits.maxRooms must be an integer >= 0, not NaN',
       'limits.transports.hard must be an integer >= 0, not 1.5',
       'limits.transports.soft must be an integer >= 0, not -1',

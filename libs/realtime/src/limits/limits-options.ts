@@ -11,6 +11,25 @@ export interface LimitsOptions {
   messagesPerSecond?: number | undefined;
   /** Messages that may come at once after a pause. @default twice `messagesPerSecond` */
   burst?: number | undefined;
+  /**
+   * Rooms per second that one transport may join, each room of a list for itself. Beyond: `RATE_LIMITED`, room by room. 0: no limit.
+   * @default 100; 0 if `maxRooms` is 0
+   */
+  joinsPerSecond?: number | undefined;
+  /** Rooms that a transport may join at once after a pause: it may come back with several namespaces. @default twice `maxRooms`, at least 256 */
+  joinBurst?: number | undefined;
+  /**
+   * Transports whose `messagesPerSecond` and `joinsPerSecond` one user may use together on a node, bursts included. A transport that
+   * replaces another one goes on with its share. Beyond: `RATE_LIMITED`; it ends no transport. 0: no limit.
+   * @default 20
+   */
+  userShares?: number | undefined;
+  /**
+   * Rooms per second that one user may join on a node which does not serve them yet, with a burst of `userShares` times `joinBurst`.
+   * Beyond: `RATE_LIMITED`, room by room. 0: no limit, as with `userShares` 0.
+   * @default 10 for each of `userShares`; 0 if `maxRooms` is 0
+   */
+  newRoomsPerSecond?: number | undefined;
   /** Largest message of a client, in bytes. Beyond: the transport closes with 1009. At least 1 024. @default 65_536 */
   maxPayloadBytes?: number | undefined;
   /** Rooms that one connection may be in. Beyond: `LIMIT_EXCEEDED`. 0: no limit. @default 128 */
@@ -68,6 +87,10 @@ export interface AbuseOptions {
 export interface ResolvedLimitsOptions {
   readonly messagesPerSecond: number;
   readonly burst: number;
+  readonly joinsPerSecond: number;
+  readonly joinBurst: number;
+  readonly userShares: number;
+  readonly newRoomsPerSecond: number;
   readonly maxPayloadBytes: number;
   readonly maxRooms: number;
   readonly namespacesPerTransport: number;
@@ -85,17 +108,28 @@ export interface ResolvedLimitsOptions {
   readonly abuse: { readonly maxRefusals: number; readonly windowMs: number };
 }
 
+/** Two lists of `realtime:join`. */
+const LEAST_JOIN_BURST = 256;
+/** A tenth of the joins: rooms that are opened one after the other all the time are not what people do. */
+const NEW_ROOMS_PER_SHARE = 10;
+
 /** Fills in the defaults; changes nothing it is given. Options that `checkLimitsOptions` refuses give nonsense. */
 export function resolveLimitsOptions(
   options: LimitsOptions = {},
   descriptors: () => number | undefined = fileDescriptorLimit,
 ): ResolvedLimitsOptions {
   const messagesPerSecond = options.messagesPerSecond ?? 100;
+  const maxRooms = options.maxRooms ?? 128;
+  const userShares = options.userShares ?? 20;
   return {
     messagesPerSecond,
     burst: options.burst ?? messagesPerSecond * 2,
+    joinsPerSecond: options.joinsPerSecond ?? (maxRooms === 0 ? 0 : 100),
+    joinBurst: options.joinBurst ?? Math.max(LEAST_JOIN_BURST, 2 * maxRooms),
+    userShares,
+    newRoomsPerSecond: options.newRoomsPerSecond ?? (maxRooms === 0 ? 0 : NEW_ROOMS_PER_SHARE * userShares),
     maxPayloadBytes: options.maxPayloadBytes ?? 65_536,
-    maxRooms: options.maxRooms ?? 128,
+    maxRooms,
     namespacesPerTransport: options.namespacesPerTransport ?? 0,
     maxSendBufferBytes: options.maxSendBufferBytes ?? 1_048_576,
     maxSendBufferMessages: options.maxSendBufferMessages ?? 16_384,

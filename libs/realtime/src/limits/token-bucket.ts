@@ -30,6 +30,12 @@ export function takeToken(bucket: TokenBucket, now: number, rate: TokenBucketLim
   return Math.ceil(((cost - bucket.tokens) * 1_000) / rate.perSecond);
 }
 
+/** As `takeToken`, for one of several at once. `ahead`: how many of them were refused before it, and will be asked for again first. */
+export function takeInTurn(bucket: TokenBucket, now: number, rate: TokenBucketLimit, ahead: number): number {
+  const waitMs = takeToken(bucket, now, rate);
+  return waitMs === 0 ? 0 : waitMs + Math.ceil((ahead * 1_000) / rate.perSecond);
+}
+
 /** What has flowed in since the last look. */
 export function refill(bucket: TokenBucket, now: number, rate: TokenBucketLimit): void {
   const elapsedMs = Math.max(0, now - bucket.updatedAt);

@@ -51,6 +51,7 @@ export class TransportState extends TransportBudget {
   endAll(reason: string): void {
     const { sessions } = this;
     this.sessions = [];
+    this.leaveUser();
     for (const session of sessions) this.onEnd(session, reason);
   }
 }
