@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo } from 'node:net';
-import { Injectable, Module, Scope, type Type } from '@nestjs/common';
+import { Injectable, Module, Scope, type DynamicModule, type Provider, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { Test } from '@nestjs/testing';
@@ -31,9 +31,21 @@ class PlainGateway {
   }
 }
 
-function appModule(metadata: { imports?: unknown[]; providers?: Type[] }): Type {
+@Module({})
+class FeatureModule {
+  static of(name: string): DynamicModule {
+    return { module: FeatureModule, providers: [PlainGateway, { provide: name, useValue: name }] };
+  }
+}
+
+interface Metadata {
+  imports?: (Type | DynamicModule)[];
+  providers?: Provider[];
+}
+
+function appModule(metadata: Metadata): Type {
   @Module({
-    imports: [RealtimeModule.forRoot(testOptions()), ...((metadata.imports ?? []) as never[])],
+    imports: [RealtimeModule.forRoot(testOptions()), ...(metadata.imports ?? [])],
     providers: metadata.providers ?? [],
   })
   class AppModule {}
@@ -121,6 +133,23 @@ describe('when the module is used wrongly', () => {
     @WebSocketGateway({ transports: ['websocket'], pingInterval: 25_000, serveClient: false, destroyUpgrade: false })
     class SameGateway {}
     expect(await refusal(() => initialised(appModule({ providers: [SameGateway] })))).toBe('booted');
+  });
+
+  it.each<[string, () => Metadata]>([
+    ['two dynamic modules of one class', () => ({ imports: [FeatureModule.of('a'), FeatureModule.of('b')] })],
+    [
+      'one module under two tokens',
+      () => ({ providers: [PlainGateway, { provide: 'alias', useClass: PlainGateway }] }),
+    ],
+  ])('refuses a gateway in %s', async (_name, metadata) => {
+    expect(await refusal(() => initialised(appModule(metadata())))).toMatch(
+      /PlainGateway is a provider of \w+ twice: every message would be handled twice/,
+    );
+  });
+
+  it('takes another token for the same gateway', async () => {
+    const providers = [PlainGateway, { provide: 'alias', useExisting: PlainGateway }];
+    expect(await refusal(() => initialised(appModule({ providers })))).toBe('booted');
   });
 
   it('refuses a gateway in two modules, and a reserved event', async () => {

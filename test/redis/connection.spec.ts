@@ -205,14 +205,17 @@ describe('when the address is given in other ways', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('prefers the given user, password and database to those of the url', async () => {
-    await using redis = await startRedis();
-    const admin = await redis.client();
-    await admin.sendCommand(['ACL', 'SETUSER', 'ada', 'on', '>p@ss/w', '+@all', '~*', '&*']);
-    const url = redis.url.replace('//', '//nobody:wrong@');
-    await using connection = connect({ url, username: 'ada', password: 'p@ss/w', database: 3 });
-    await connection.command('SET', 'k', 'v');
-    await admin.sendCommand(['SELECT', '3']);
-    await expect(admin.sendCommand(['GET', 'k'])).resolves.toBe('v');
-  });
+  it.each(['p@ss/w', 'a%41b', 'pa%ss', 'a+b c?#', 'ü€:'])(
+    "prefers the given user, password '%s' and database to those of the url",
+    async (password) => {
+      await using redis = await startRedis();
+      const admin = await redis.client();
+      await admin.sendCommand(['ACL', 'SETUSER', 'a%64a', 'on', `>${password}`, '+@all', '~*', '&*']);
+      const url = redis.url.replace('//', '//nobody:wrong@');
+      await using connection = connect({ url, username: 'a%64a', password, database: 3 });
+      await connection.command('SET', 'k', 'v');
+      await admin.sendCommand(['SELECT', '3']);
+      await expect(admin.sendCommand(['GET', 'k'])).resolves.toBe('v');
+    },
+  );
 });

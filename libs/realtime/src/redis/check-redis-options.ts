@@ -29,6 +29,10 @@ function addressProblems(options: RedisOptions): string[] {
   const problems: string[] = [];
   if (options.url !== undefined && !isRedisUrl(options.url)) {
     problems.push('redis.url: must start with redis://, rediss:// or unix:// and be a valid address');
+  } else if (options.url !== undefined && !isDecodable(options.url)) {
+    problems.push(
+      "redis.url: has a '%' that is no escape: write %25, or set redis.username and redis.password as they are",
+    );
   }
   if (options.socket !== undefined && options.socket.host === undefined && options.socket.path === undefined) {
     problems.push('redis.socket: needs host or path');
@@ -45,6 +49,17 @@ function addressProblems(options: RedisOptions): string[] {
 function isRedisUrl(url: unknown): boolean {
   if (typeof url !== 'string' || !/^(rediss?|unix):\/\//.test(url)) return false;
   return url.startsWith('unix:') || URL.canParse(url);
+}
+
+/** User and password stand in it percent-encoded. */
+function isDecodable(url: string): boolean {
+  if (url.startsWith('unix:')) return true;
+  const { username, password } = new URL(url);
+  try {
+    return decodeURIComponent(username + password) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function numberProblems(options: RedisOptions): string[] {

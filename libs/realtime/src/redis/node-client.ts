@@ -174,8 +174,9 @@ function tlsOf({ tls }: ResolvedRedisOptions) {
 function completeUrl(url: string, options: ResolvedRedisOptions): string {
   if (url.startsWith('unix:')) return url;
   const complete = new URL(options.tls === false ? url : url.replace(/^redis:/, 'rediss:'));
-  if (options.username !== undefined) complete.username = options.username;
-  if (options.password !== undefined) complete.password = options.password;
+  // The setters of a URL leave `%` as it is, for the client to decode.
+  if (options.username !== undefined) complete.username = encodeURIComponent(options.username);
+  if (options.password !== undefined) complete.password = encodeURIComponent(options.password);
   if (options.database !== undefined) complete.pathname = `/${options.database}`;
   return complete.href;
 }

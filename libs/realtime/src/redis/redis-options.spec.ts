@@ -20,6 +20,7 @@ describe('when Redis options are checked', () => {
     ['an object without an address', {}, [/no address/]],
     ['two addresses', { url: 'redis://a', socket: { host: 'a' } }, [/only one of url, socket/]],
     ['another scheme', { url: 'http://a' }, [/redis\.url/]],
+    ['a password with a bare %', { url: 'redis://ada:pa%ss@a' }, [/^redis\.url: has a '%' .* write %25[^@]*$/]],
     ['a socket without host and path', { socket: { port: 1 } }, [/redis\.socket/]],
     ['empty lists', { cluster: { nodes: [] } }, [/redis\.cluster\.nodes/]],
     ['a database in a cluster', { cluster: { nodes: [{ host: 'a', port: 1 }] }, database: 1 }, [/redis\.database/]],

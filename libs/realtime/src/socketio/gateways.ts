@@ -47,9 +47,11 @@ export class Gateways {
     return findGateways(this.modules).flatMap(({ metatype, moduleName }) => {
       const problems = checkOptions(metatype, serverOptions);
       const other = seen.get(metatype);
-      if (other !== undefined && other !== moduleName) {
+      if (other !== undefined) {
+        const where =
+          other === moduleName ? `a provider of ${other} twice` : `a provider of ${other} and of ${moduleName}`;
         problems.push(
-          `${metatype.name} is a provider of ${other} and of ${moduleName}: every message would be handled twice. Keep it in one and export it.`,
+          `${metatype.name} is ${where}: every message would be handled twice. Keep it in one module, under one token, and export it.`,
         );
       }
       seen.set(metatype, moduleName);
