@@ -34,6 +34,9 @@ const common = {
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/libs/[^/]+/dist'],
 };
 
+/** After each test: nothing that somebody received, and nothing in Redis, was another's secret. */
+const WATCHED = { setupFilesAfterEnv: ['<rootDir>/test/support/leaks/watch.setup.ts'] };
+
 /** What needs real seconds: kills, leases, hidden tabs, storms. One file at a time, after all the others. */
 const SERIAL = ['test/chaos/**/*.spec.ts', 'test/**/*.serial.spec.ts'];
 
@@ -50,6 +53,7 @@ export default {
     },
     {
       ...common,
+      ...WATCHED,
       displayName: 'nest12',
       testMatch: ['<rootDir>/test/**/*.spec.ts'],
       // Not by negated globs: Jest knows <rootDir> only at the start of one.
@@ -59,6 +63,7 @@ export default {
     },
     {
       ...common,
+      ...WATCHED,
       displayName: 'nest11',
       testMatch: [
         '<rootDir>/test/contract/nest/**/*.spec.ts',

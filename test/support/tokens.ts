@@ -1,4 +1,5 @@
 import jwt from 'jsonwebtoken';
+import { leaks } from './leaks/leak-watch.js';
 
 /** The secret of every test app. */
 export const TEST_SECRET = 'a-secret-for-tests-that-is-long-enough-for-hs256';
@@ -15,5 +16,7 @@ export interface TokenClaims {
 
 export function mintToken(sub: string, claims: TokenClaims = {}): string {
   const { expiresInSec = 600, ...rest } = claims;
-  return jwt.sign({ sub, ...rest }, TEST_SECRET, { algorithm: 'HS256', expiresIn: expiresInSec });
+  const token = jwt.sign({ sub, ...rest }, TEST_SECRET, { algorithm: 'HS256', expiresIn: expiresInSec });
+  leaks.rememberToken(token);
+  return token;
 }
