@@ -77,6 +77,7 @@ export async function installAdapter(
       ...{ admission: createAdmission(runtime, logger), sockets: runtime.sockets, server: serverOptions(runtime) },
       maxConnections: connectionLimit(),
       maxNamespaces: runtime.context.options.limits.namespacesPerTransport,
+      maxChildren: runtime.context.options.limits.dynamicNamespaces,
       hold: () => runtime.cluster.catchingUp,
       decideSend: (buffer, bytes) => decideSend(buffer, bytes, sendLimit),
       handlerTimeoutMs: runtime.context.options.handlerTimeoutMs,

@@ -165,6 +165,7 @@ const OWNED: Readonly<Record<string, string>> = {
   adapter: 'redis.adapter',
   parser: 'the library',
   wsEngine: 'the library',
+  cleanupEmptyChildNamespaces: "the library (a pattern's namespace ends after its last connection)",
   connectionStateRecovery: 'the library (its recovery comes after authentication)',
   transports: 'transports',
   path: 'path',

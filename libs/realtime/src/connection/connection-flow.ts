@@ -9,7 +9,7 @@ import type { RoomMembership } from '../rooms/room-membership.js';
 import type { RoomRegistry } from '../rooms/room-registry.js';
 import { clientMark } from './client-mark.js';
 import { Connection } from './connection.js';
-import type { ConnectionLink } from './connection-link.js';
+import type { ConnectAttempt, ConnectionLink } from './connection-link.js';
 import type { HandshakeQueue } from './handshake-queue.js';
 import type { TransportSlots } from './transport-slots.js';
 
@@ -30,9 +30,14 @@ export interface ConnectionFlowDeps {
   readonly ready: () => Promise<void>;
 }
 
-export interface OpenOptions {
+export interface AuthenticateOptions {
   /** The gateway of this namespace admits connections without a token. */
   readonly allowAnonymous: boolean;
+}
+
+export interface OpenOptions extends AuthenticateOptions {
+  /** What `authenticate` has found for this CONNECT; undefined: it is asked now. */
+  readonly credentials?: Credentials | undefined;
 }
 
 /**
@@ -42,15 +47,23 @@ export interface OpenOptions {
 export class ConnectionFlow {
   constructor(private readonly deps: ConnectionFlowDeps) {}
 
+  /** Asks who connects, where a socket is made only for somebody who is known. Rejects with the refusal. */
+  async authenticate(attempt: ConnectAttempt, options: AuthenticateOptions): Promise<Credentials> {
+    await this.accept(attempt);
+    return this.deps.handshakes.run(() => this.identify(attempt, options));
+  }
+
   /** Everything before Nest sees the socket. Rejects with the refusal, which may be shown to the client. */
   async open(link: ConnectionLink, options: OpenOptions): Promise<Connection> {
     await this.accept(link);
-    return this.deps.handshakes.run(() => this.admit(link, options));
+    const { credentials } = options;
+    // It has waited for its turn.
+    if (credentials) return this.admit(link, credentials);
+    return this.deps.handshakes.run(async () => this.admit(link, await this.identify(link, options)));
   }
 
-  private async admit(link: ConnectionLink, options: OpenOptions): Promise<Connection> {
-    if (!link.isOpen) throw new RealtimeError('UNAVAILABLE', 'The connection left while it waited');
-    const credentials = await this.authenticate(link, options);
+  private async admit(link: ConnectionLink, credentials: Credentials): Promise<Connection> {
+    if (this.deps.authenticator.covers(link.namespace)) link.showPrincipal(credentials.principal);
     const connection = this.create(link, credentials);
     await this.limit(connection);
     try {
@@ -66,7 +79,7 @@ export class ConnectionFlow {
   serve(connection: Connection): void {
     const { hello, metrics } = this.deps;
     const { principal } = connection;
-    metrics.connected(connection.link.namespace);
+    metrics.connected(connection.link.namespaceLabel);
     connection.link.emit(SERVER_EVENTS.hello, {
       connectionId: connection.link.id,
       v: WIRE_VERSION,
@@ -89,21 +102,19 @@ export class ConnectionFlow {
     this.watchExpiry(connection);
   }
 
-  private async accept(link: ConnectionLink): Promise<void> {
-    if (link.deferredRefusal) throw link.deferredRefusal;
+  private async accept({ deferredRefusal }: ConnectAttempt): Promise<void> {
+    if (deferredRefusal) throw deferredRefusal;
     if (this.deps.isDraining())
       throw new RealtimeError('UNAVAILABLE', 'This node is shutting down', { retryAfterMs: 1_000 });
     await this.deps.ready();
   }
 
-  private async authenticate(link: ConnectionLink, options: OpenOptions): Promise<Credentials> {
+  private async identify(attempt: ConnectAttempt, { allowAnonymous }: AuthenticateOptions): Promise<Credentials> {
     const { authenticator, revocations } = this.deps;
-    if (!authenticator.covers(link.namespace)) return { principal: anonymousPrincipal() };
-    const credentials = await authenticator.authenticate(link.readHandshake(), {
-      allowAnonymous: options.allowAnonymous,
-    });
+    if (!attempt.isOpen) throw new RealtimeError('UNAVAILABLE', 'The connection left while it waited');
+    if (!authenticator.covers(attempt.namespace)) return { principal: anonymousPrincipal() };
+    const credentials = await authenticator.authenticate(attempt.readHandshake(), { allowAnonymous });
     if (revocations.isRevoked(credentials)) throw new RealtimeError('REVOKED');
-    link.showPrincipal(credentials.principal);
     return credentials;
   }
 

@@ -42,6 +42,7 @@ const CHECKS = {
   maxPayloadBytes: numberFrom(1_024),
   maxRooms: numberFrom(0),
   namespacesPerTransport: numberFrom(0),
+  dynamicNamespaces: numberFrom(0),
   maxSendBufferBytes: numberFrom(0),
   maxSendBufferMessages: numberFrom(0),
   transports: shape({ hard: numberFrom(0), soft: numberFrom(0) }),

@@ -14,6 +14,7 @@ describe('when limits are left out', () => {
       maxPayloadBytes: 65_536,
       maxRooms: 128,
       namespacesPerTransport: 0,
+      dynamicNamespaces: 1_000,
       maxSendBufferBytes: 1_048_576,
       maxSendBufferMessages: 16_384,
       transports: { hard: 18_976, soft: 0 },

@@ -37,6 +37,11 @@ export interface LimitsOptions {
   /** Namespaces that one transport may open. Beyond: `LIMIT_EXCEEDED`. 0: those that gateways declare and 4 more. @default 0 */
   namespacesPerTransport?: number | undefined;
   /**
+   * Namespaces that this node has of gateways whose `namespace` is a pattern: each is a subscription in Redis. Beyond, a CONNECT
+   * that would make one more is answered `UNAVAILABLE` with `retryAfterMs`. 0: no limit. @default 1_000
+   */
+  dynamicNamespaces?: number | undefined;
+  /**
    * Bytes that may wait for a client that reads slowly; beyond it the transport is terminated (`SLOW_CONSUMER`). Volatile
    * messages never wait: Socket.IO leaves them out. 0: no limit, and memory without bound. @default 1_048_576
    */
@@ -94,6 +99,7 @@ export interface ResolvedLimitsOptions {
   readonly maxPayloadBytes: number;
   readonly maxRooms: number;
   readonly namespacesPerTransport: number;
+  readonly dynamicNamespaces: number;
   readonly maxSendBufferBytes: number;
   readonly maxSendBufferMessages: number;
   readonly transports: Readonly<Required<{ hard: number; soft: number }>>;
@@ -131,6 +137,7 @@ export function resolveLimitsOptions(
     maxPayloadBytes: options.maxPayloadBytes ?? 65_536,
     maxRooms,
     namespacesPerTransport: options.namespacesPerTransport ?? 0,
+    dynamicNamespaces: options.dynamicNamespaces ?? 1_000,
     maxSendBufferBytes: options.maxSendBufferBytes ?? 1_048_576,
     maxSendBufferMessages: options.maxSendBufferMessages ?? 16_384,
     transports: {

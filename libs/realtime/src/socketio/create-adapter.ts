@@ -18,7 +18,7 @@ import { HttpServerLimits } from './http-server-limits.js';
 import { RefusalLog } from './refusal-log.js';
 import { SendBufferWatch, type SendBufferWatchDeps } from './send-buffer-watch.js';
 import { toServerOptions, type SocketServerOptions } from './server-options.js';
-import type { Session } from './session.js';
+import type { Reported, ReportError } from './session.js';
 import { SessionGuard } from './session-guard.js';
 import { UpgradeGuard } from './upgrade-guard.js';
 import { WriteTurn } from './write-turn.js';
@@ -30,6 +30,7 @@ export interface AdapterParts {
   readonly flow: ConnectionFlow;
   readonly flood: FloodLimit;
   readonly maxNamespaces: number;
+  readonly maxChildren: number;
   readonly requests: ClientRequests;
   readonly runner: RequestRunner | undefined;
   readonly maxRecordBytes: number;
@@ -63,8 +64,7 @@ export function createAdapterDeps(
   parts: AdapterParts,
 ): RealtimeAdapterDeps & { readonly dispatcher: MessageDispatcher } {
   const { clock, metrics, flow, internals } = parts;
-  const report = (error: unknown, session: Session | undefined, event?: string): void =>
-    parts.report(error, placeOf(session, event));
+  const report: ReportError = (error, where, event) => parts.report(error, placeOf(where, event));
   const gateways = new Gateways(parts.modules, parts.servesRequestScope, report);
   const turn = internals.coalescedWrites ? new WriteTurn(internals.directWrites) : undefined;
   const serverOptions = toServerOptions(parts.server, clock, { turn, internals });
@@ -108,6 +108,9 @@ export function createAdapterDeps(
       internals,
       flood: parts.flood,
       maxNamespaces: parts.maxNamespaces,
+      maxChildren: parts.maxChildren,
+      onFull: (name) =>
+        refusals.say('UNAVAILABLE', name, 'as a namespace: this node has as many as limits.dynamicNamespaces allows'),
     }),
     sendBuffers: new SendBufferWatch({ metrics, decide: parts.decideSend }),
     upgrades: new UpgradeGuard({ clock, admission: parts.admission, advise: parts.warn }),
@@ -127,6 +130,6 @@ function constructible(factory: unknown): ServerOptions['adapter'] | undefined {
   } as unknown as ServerOptions['adapter'];
 }
 
-function placeOf(session: Session | undefined, event: string | undefined): FailurePlace {
-  return { event, connectionId: session?.id, namespace: session?.namespace, userId: session?.connection?.principal.id };
+function placeOf(where: Reported | undefined, event: string | undefined): FailurePlace {
+  return { event, connectionId: where?.id, namespace: where?.namespace, userId: where?.connection?.principal.id };
 }

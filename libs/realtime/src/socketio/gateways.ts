@@ -176,6 +176,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
   wsEngine: 'leave it out: the library brings its own',
   parser: 'leave it out: the library brings its own',
   destroyUpgrade: 'leave it out: upgrades outside the path are left alone',
+  cleanupEmptyChildNamespaces: "leave it out: a pattern's namespace ends by itself after its last connection",
   connectionStateRecovery: "leave it out: rooms with 'history' recover after authentication",
 };
 

@@ -3,12 +3,15 @@ import type { ConnectionFlow } from '../connection/connection-flow.js';
 import type { FloodLimit } from '../connection/transport-budget.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
+import { ChildNamespaces } from './child-namespaces.js';
+import { FirstConnects } from './first-connects.js';
 import type { Gateways } from './gateways.js';
 import type { Internals } from './internals/internals.js';
 import { lighten } from './lighten.js';
 import type { MessageDispatcher } from './message-dispatcher.js';
 import type { ServerAddress } from './namespace-gateways.js';
 import { forgetPending, onRemoved } from './pending-sockets.js';
+import { refuseConnect } from './refuse-connect.js';
 import { Session, type ReportError } from './session.js';
 import { sessionOf } from './session-of.js';
 import { TransportState } from './transport-state.js';
@@ -23,6 +26,10 @@ export interface HandshakeDeps {
   readonly flood: FloodLimit;
   /** Of one transport. 0: the declared ones and a few more. */
   readonly maxNamespaces: number;
+  /** Namespaces of patterns on this node. 0: no limit. */
+  readonly maxChildren: number;
+  /** A namespace of this name could not be made: there are as many as there may be. */
+  readonly onFull: (name: string) => void;
 }
 
 /** Namespaces that one transport may open beside the declared ones. */
@@ -46,6 +53,8 @@ export class Handshake {
   private readonly onEnd: (session: Session, reason: string) => void;
   /** One listener for all sockets. */
   private readonly onDisconnect: (this: Socket, reason: string) => void;
+  private readonly children: ChildNamespaces;
+  private readonly firstConnects: FirstConnects;
 
   constructor(private readonly deps: HandshakeDeps) {
     const onEnd = (session: Session, reason: string): void => this.end(session, reason);
@@ -56,23 +65,35 @@ export class Handshake {
     this.onDisconnect = function (this: Socket, reason: string) {
       const session = sessionOf<Session>(this);
       if (!session) return;
-      const transport = TransportState.of(this);
+      const transport = TransportState.of(this.conn);
       transport?.end(session);
       if (reason === CLIENT_LEFT) transport?.countDisconnect();
       onEnd(session, reason);
     };
+    const { flow, gateways, metrics, report, maxChildren: max, onFull } = deps;
+    this.children = new ChildNamespaces({ max, onFull, report: (error) => report(error, undefined) });
+    this.firstConnects = new FirstConnects({
+      ...{ flow, gateways, metrics, report, children: this.children },
+      transportOf: (conn) => this.transportOf(conn),
+      limit: (transport) => this.limit(transport),
+    });
   }
 
   install(server: Server, address: ServerAddress): void {
     const middleware = (socket: Socket, next: Next): void => void this.admit(socket, address, next);
     const serve = (socket: Socket): void => void this.serve(socket);
     const adopt = (namespace: Namespace): void => {
-      namespace.use(middleware);
+      useFirst(namespace, middleware);
       namespace.on('connection', serve);
       onRemoved(namespace, this.undo);
     };
     adopt(server.sockets);
-    server.on('new_namespace', adopt);
+    server.on('new_namespace', (namespace) => {
+      adopt(namespace);
+      // It may match a pattern all the same, and what its own gateway has bound to it would end with it.
+      if (!this.deps.gateways.namespaces.declares(namespace.name, address)) this.children.adopt(server, namespace);
+    });
+    this.firstConnects.install(server, address);
   }
 
   /** Once for each connection, before any gateway sees it. False: it was ended before, and no gateway should. */
@@ -91,7 +112,7 @@ export class Handshake {
   private readonly undo = (socket: Socket): void => {
     const session = sessionOf<Session>(socket);
     if (!session || session.isServed) return;
-    TransportState.of(socket)?.end(session);
+    TransportState.of(socket.conn)?.end(session);
     this.end(session, EXPELLED);
   };
 
@@ -100,6 +121,14 @@ export class Handshake {
     if (session.isOpening) session.whenOpen(() => lighten(session.socket, internals));
     else lighten(session.socket, internals);
   };
+
+  private transportOf(conn: Socket['conn']): TransportState {
+    return TransportState.of(conn) ?? TransportState.make(conn, this.onEnd, this.deps.flood);
+  }
+
+  private limit(transport: TransportState): RealtimeError | undefined {
+    return transport.takeConnect() ?? this.tooMany(transport);
+  }
 
   private tooMany(transport: TransportState): RealtimeError | undefined {
     const { maxNamespaces: given, gateways } = this.deps;
@@ -111,15 +140,17 @@ export class Handshake {
     const session = new Session(socket, this.deps.report);
     // CONNECTs that came together with the one that closed the transport.
     if (!session.isOpen) return forgetPending(socket);
-    const transport = TransportState.of(socket) ?? TransportState.make(socket, this.onEnd, this.deps.flood);
+    const transport = this.transportOf(socket.conn);
     session.budget = transport;
-    const limited = transport.takeConnect() ?? this.tooMany(transport);
-    if (!transport.begin(session) || (limited && transport.isAbused)) return this.drop(session);
+    const pending = transport.replacePending(session);
+    const limited = pending ? undefined : this.limit(transport);
+    if ((!pending && !transport.begin(session)) || (limited && transport.isAbused)) return this.drop(session);
     try {
       if (limited) throw limited;
-      session.connection = await this.deps.flow.open(session, {
-        allowAnonymous: this.deps.gateways.namespaces.admitsAnonymous(socket.nsp, address),
-      });
+      const allowAnonymous = this.deps.gateways.namespaces.admitsAnonymous(socket.nsp, address);
+      // What was decided for one gateway counts for no other, should the namespace be of another meanwhile.
+      const credentials = pending?.allowAnonymous === allowAnonymous ? pending.credentials : undefined;
+      session.connection = await this.deps.flow.open(session, { allowAnonymous, credentials });
     } catch (error) {
       transport.end(session);
       return this.refuse(session, next, error);
@@ -130,19 +161,14 @@ export class Handshake {
     next();
   }
 
-  /**
-   * A stock client never tries again after CONNECT_ERROR, so what may be retried as it is closes its transport instead.
-   * Ours knows what to do with the error.
-   */
   private refuse(session: Session, next: Next, error: unknown): void {
-    const refusal = error instanceof RealtimeError ? error : new RealtimeError('INTERNAL');
-    if (refusal !== error) this.deps.report(error, session, 'connect');
-    this.deps.metrics.handshakeRejected(refusal.code);
-    const mayRetryAsItIs = refusal.retryable && refusal.code !== 'TOKEN_EXPIRED';
-    if (mayRetryAsItIs && !isOurClient(session.socket.handshake.auth)) return this.drop(session);
-    next(Object.assign(new Error(refusal.message), { data: refusal.toWire() }));
-    // It was let in for this answer, which Socket.IO sends in the next tick.
-    if (session.deferredRefusal) setImmediate(() => session.closeTransport());
+    const { id, namespace, auth, deferredRefusal } = session;
+    refuseConnect(
+      { id, namespace, auth, deferredRefusal, closeTransport: () => this.drop(session) },
+      error,
+      this.deps,
+      (message, data) => next(Object.assign(new Error(message), { data })),
+    );
   }
 
   /** Without an answer. */
@@ -157,7 +183,7 @@ export class Handshake {
     if (!connection) return;
     session.connection = undefined;
     this.deps.flow.close(connection, { graceful: isLost(reason), isExpelled: reason === EXPELLED });
-    if (session.isServed) this.deps.metrics.disconnected(session.namespace, reason);
+    if (session.isServed) this.deps.metrics.disconnected(session.namespaceLabel, reason);
   }
 }
 
@@ -166,6 +192,7 @@ function isLost(reason: string): boolean {
   return reason !== CLIENT_LEFT && reason !== EXPELLED;
 }
 
-function isOurClient(auth: unknown): boolean {
-  return typeof auth === 'object' && auth !== null && 'rt' in auth;
+/** Before the app's own, which a child has from its pattern's namespace by now. */
+function useFirst(namespace: Namespace, middleware: (socket: Socket, next: Next) => void): void {
+  (namespace as unknown as { readonly _fns: unknown[] })._fns.unshift(middleware);
 }

@@ -80,10 +80,20 @@ export class NamespaceGateways {
   admitsAnonymous(namespace: Namespace, server: ServerAddress): boolean {
     let isOpen = this.decided.get(namespace);
     if (isOpen === undefined) {
-      isOpen = this.isOpened(namespace, server);
+      isOpen = this.isOpened(namespace.name, server, ({ children }) => children.has(namespace));
       this.decided.set(namespace, isOpen);
     }
     return isOpen;
+  }
+
+  /** What `admitsAnonymous` would say of a namespace that is not there yet, and that this pattern's would make. */
+  opensChild(name: string, parent: Parent, server: ServerAddress): boolean {
+    return this.isOpened(name, server, (maker) => maker === parent);
+  }
+
+  /** Whether a gateway of this server declares it as a string. */
+  declares(name: string, server: ServerAddress): boolean {
+    return this.declaring(name, server).length > 0;
   }
 
   /** Namespaces that are declared as a string, the root included: what one transport may open. */
@@ -102,10 +112,14 @@ export class NamespaceGateways {
     });
   }
 
-  private isOpened(namespace: Namespace, server: ServerAddress): boolean {
-    const own = this.declared.filter((one) => one.namespace === namespace.name && isSame(one.server, server));
+  private declaring(name: string, server: ServerAddress): DeclaredGateway[] {
+    return this.declared.filter((one) => one.namespace === name && isSame(one.server, server));
+  }
+
+  private isOpened(name: string, server: ServerAddress, isMaker: (parent: Parent) => boolean): boolean {
+    const own = this.declaring(name, server);
     if (own.length > 0) return own.some(({ isOpen }) => isOpen);
-    const maker = this.parents.find(({ parent }) => parent.children.has(namespace));
+    const maker = this.parents.find(({ parent }) => isMaker(parent));
     if (maker === undefined) return false;
     // Several share one pattern: Socket.IO gives the namespace to one of them, and nobody can tell to which.
     const sharing = this.declared.filter((one) => one.namespace === maker.pattern && isSame(one.server, server));

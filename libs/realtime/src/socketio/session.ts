@@ -14,6 +14,7 @@ import { mapException } from './exceptions.js';
 import type { GatewayHandler } from './gateway-handlers.js';
 import { handshakeOf } from './handshake-of.js';
 import type { Message } from './message.js';
+import { labelOf } from './namespace-label.js';
 import { waitingBytesOf } from './send-buffer-watch.js';
 import { SESSION, type FailureSink } from './session-of.js';
 
@@ -39,8 +40,15 @@ const LABEL = Symbol('nestjs-realtime:transport');
 /** Messages that may wait for an async `handleConnection`; more are refused. */
 const MAX_WAITING = 64;
 
+/** What something failed for. */
+export interface Reported {
+  readonly id?: ConnectionId;
+  readonly namespace: string;
+  readonly connection?: Connection | undefined;
+}
+
 /** What ends a session: error reporting is shared by all sessions of an adapter. */
-export type ReportError = (exception: unknown, session: Session, event?: string) => void;
+export type ReportError = (exception: unknown, where: Reported | undefined, event?: string) => void;
 
 /**
  * One Socket.IO socket on its way through Nest: the link that the rest of the library writes to, the handlers that Nest
@@ -79,6 +87,14 @@ export class Session implements ConnectionLink, FailureSink {
 
   get namespace(): string {
     return this.socket.nsp.name;
+  }
+
+  get namespaceLabel(): string {
+    return labelOf(this.socket.nsp);
+  }
+
+  get auth(): unknown {
+    return this.socket.handshake.auth;
   }
 
   get isOpen(): boolean {

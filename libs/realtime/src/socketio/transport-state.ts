@@ -1,5 +1,6 @@
 import type { Socket } from 'socket.io';
 import { TransportBudget, type FloodLimit } from '../connection/transport-budget.js';
+import { PendingConnect } from './pending-connect.js';
 import type { Session } from './session.js';
 
 const STATE = Symbol('nestjs-realtime:transport');
@@ -7,13 +8,16 @@ const STATE = Symbol('nestjs-realtime:transport');
 type Transport = Socket['conn'] & { [STATE]?: TransportState };
 type OnEnd = (session: Session, reason: string) => void;
 
+/** With a socket, or before there is one. */
+type Entry = Session | PendingConnect;
+
 /**
  * What one transport carries: its sessions, open or opening, at most one for each namespace, and what they may cost together.
  * When it ends, all of them end.
  */
 export class TransportState extends TransportBudget {
   /** Replaced, never changed: an array that grows keeps room for more, and there is one for each connection. */
-  private sessions: readonly Session[] = [];
+  private entries: readonly Entry[] = [];
 
   private constructor(
     private readonly onEnd: OnEnd,
@@ -22,37 +26,46 @@ export class TransportState extends TransportBudget {
     super(flood);
   }
 
-  static of(socket: Socket): TransportState | undefined {
-    return (socket.conn as Transport)[STATE];
+  static of(transport: Transport): TransportState | undefined {
+    return transport[STATE];
   }
 
   /** Of the transport's first CONNECT. */
-  static make(socket: Socket, onEnd: OnEnd, flood: FloodLimit): TransportState {
-    const transport = socket.conn as Transport;
+  static make(transport: Transport, onEnd: OnEnd, flood: FloodLimit): TransportState {
     transport.on('close', endAll);
     return (transport[STATE] = new TransportState(onEnd, flood));
   }
 
   get size(): number {
-    return this.sessions.length;
+    return this.entries.length;
   }
 
   /** False if the namespace is open or opening on this transport already. */
-  begin(session: Session): boolean {
-    if (this.sessions.some(({ namespace }) => namespace === session.namespace)) return false;
-    this.sessions = this.sessions.concat(session);
+  begin(entry: Entry): boolean {
+    if (this.entries.some(({ namespace }) => namespace === entry.namespace)) return false;
+    this.entries = this.entries.concat(entry);
     return true;
   }
 
-  end(session: Session): void {
-    this.sessions = this.sessions.filter((one) => one !== session);
+  /** Puts the session in the place of the CONNECT that was authenticated for it, and returns that. */
+  replacePending(session: Session): PendingConnect | undefined {
+    const pending = this.entries.find(
+      (entry): entry is PendingConnect => entry instanceof PendingConnect && entry.namespace === session.namespace,
+    );
+    if (!pending?.credentials) return undefined;
+    this.entries = this.entries.map((entry) => (entry === pending ? session : entry));
+    return pending;
+  }
+
+  end(entry: Entry): void {
+    this.entries = this.entries.filter((one) => one !== entry);
   }
 
   endAll(reason: string): void {
-    const { sessions } = this;
-    this.sessions = [];
+    const { entries } = this;
+    this.entries = [];
     this.leaveUser();
-    for (const session of sessions) this.onEnd(session, reason);
+    for (const entry of entries) if (!(entry instanceof PendingConnect)) this.onEnd(entry, reason);
   }
 }
 

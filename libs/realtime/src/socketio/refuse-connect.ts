@@ -1,0 +1,40 @@
+import type { WireError } from 'nestjs-realtime-protocol';
+import type { RealtimeMetrics } from '../core/metrics.js';
+import { RealtimeError } from '../core/realtime-error.js';
+import type { ReportError, Reported } from './session.js';
+
+/** A CONNECT that is refused, with a socket or before there is one. */
+export interface RefusedConnect extends Reported {
+  readonly auth: unknown;
+  readonly deferredRefusal: RealtimeError | undefined;
+  closeTransport(): void;
+}
+
+export interface RefusalSinks {
+  readonly metrics: RealtimeMetrics;
+  readonly report: ReportError;
+}
+
+/**
+ * A stock client never tries again after CONNECT_ERROR, so what may be retried as it is closes its transport instead.
+ * Ours knows what to do with the error.
+ */
+export function refuseConnect(
+  connect: RefusedConnect,
+  error: unknown,
+  { metrics, report }: RefusalSinks,
+  tell: (message: string, error: WireError) => void,
+): void {
+  const refusal = error instanceof RealtimeError ? error : new RealtimeError('INTERNAL');
+  if (refusal !== error) report(error, connect, 'connect');
+  metrics.handshakeRejected(refusal.code);
+  const mayRetryAsItIs = refusal.retryable && refusal.code !== 'TOKEN_EXPIRED';
+  if (mayRetryAsItIs && !isOurClient(connect.auth)) return connect.closeTransport();
+  tell(refusal.message, refusal.toWire());
+  // It was let in for this answer, which Socket.IO sends in the next tick.
+  if (connect.deferredRefusal) setImmediate(() => connect.closeTransport());
+}
+
+function isOurClient(auth: unknown): boolean {
+  return typeof auth === 'object' && auth !== null && 'rt' in auth;
+}
