@@ -30,13 +30,10 @@ export interface ConnectionFlowDeps {
   readonly ready: () => Promise<void>;
 }
 
-export interface AuthenticateOptions {
+export interface OpenOptions {
   /** The gateway of this namespace admits connections without a token. */
   readonly allowAnonymous: boolean;
-}
-
-export interface OpenOptions extends AuthenticateOptions {
-  /** What `authenticate` has found for this CONNECT; undefined: it is asked now. */
+  /** What `authenticate` has found for this CONNECT; undefined: the check is asked now. */
   readonly credentials?: Credentials | undefined;
 }
 
@@ -48,7 +45,7 @@ export class ConnectionFlow {
   constructor(private readonly deps: ConnectionFlowDeps) {}
 
   /** Asks who connects, where a socket is made only for somebody who is known. Rejects with the refusal. */
-  async authenticate(attempt: ConnectAttempt, options: AuthenticateOptions): Promise<Credentials> {
+  async authenticate(attempt: ConnectAttempt, options: OpenOptions): Promise<Credentials> {
     await this.accept(attempt);
     return this.deps.handshakes.run(() => this.identify(attempt, options));
   }
@@ -56,13 +53,11 @@ export class ConnectionFlow {
   /** Everything before Nest sees the socket. Rejects with the refusal, which may be shown to the client. */
   async open(link: ConnectionLink, options: OpenOptions): Promise<Connection> {
     await this.accept(link);
-    const { credentials } = options;
-    // It has waited for its turn.
-    if (credentials) return this.admit(link, credentials);
-    return this.deps.handshakes.run(async () => this.admit(link, await this.identify(link, options)));
+    return this.deps.handshakes.run(() => this.admit(link, options));
   }
 
-  private async admit(link: ConnectionLink, credentials: Credentials): Promise<Connection> {
+  private async admit(link: ConnectionLink, options: OpenOptions): Promise<Connection> {
+    const credentials = await this.identify(link, options);
     if (this.deps.authenticator.covers(link.namespace)) link.showPrincipal(credentials.principal);
     const connection = this.create(link, credentials);
     await this.limit(connection);
@@ -109,11 +104,12 @@ export class ConnectionFlow {
     await this.deps.ready();
   }
 
-  private async identify(attempt: ConnectAttempt, { allowAnonymous }: AuthenticateOptions): Promise<Credentials> {
+  private async identify(attempt: ConnectAttempt, options: OpenOptions): Promise<Credentials> {
     const { authenticator, revocations } = this.deps;
     if (!attempt.isOpen) throw new RealtimeError('UNAVAILABLE', 'The connection left while it waited');
+    if (options.credentials) return options.credentials;
     if (!authenticator.covers(attempt.namespace)) return { principal: anonymousPrincipal() };
-    const credentials = await authenticator.authenticate(attempt.readHandshake(), { allowAnonymous });
+    const credentials = await authenticator.authenticate(attempt.readHandshake(), options);
     if (revocations.isRevoked(credentials)) throw new RealtimeError('REVOKED');
     return credentials;
   }

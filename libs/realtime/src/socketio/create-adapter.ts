@@ -59,6 +59,9 @@ export interface FailurePlace {
   readonly userId?: string | undefined;
 }
 
+/** For the log. */
+const TOO_MANY_NAMESPACES = 'as a namespace: this node has as many as limits.dynamicNamespaces allows';
+
 /** Puts together what the adapter works with. @throws Error listing every gateway that cannot work, and what to do. */
 export function createAdapterDeps(
   parts: AdapterParts,
@@ -106,11 +109,8 @@ export function createAdapterDeps(
       metrics,
       report,
       internals,
-      flood: parts.flood,
-      maxNamespaces: parts.maxNamespaces,
-      maxChildren: parts.maxChildren,
-      onFull: (name) =>
-        refusals.say('UNAVAILABLE', name, 'as a namespace: this node has as many as limits.dynamicNamespaces allows'),
+      transports: { flood: parts.flood, maxNamespaces: parts.maxNamespaces },
+      children: { max: parts.maxChildren, onFull: (name) => refusals.say('UNAVAILABLE', name, TOO_MANY_NAMESPACES) },
     }),
     sendBuffers: new SendBufferWatch({ metrics, decide: parts.decideSend }),
     upgrades: new UpgradeGuard({ clock, admission: parts.admission, advise: parts.warn }),

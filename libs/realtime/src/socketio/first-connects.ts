@@ -1,21 +1,19 @@
 import type { Server } from 'socket.io';
 import type { ConnectionFlow } from '../connection/connection-flow.js';
-import type { RealtimeError } from '../core/realtime-error.js';
 import { isChildName, parentFor, type ChildNamespaces, type ParentNamespace } from './child-namespaces.js';
 import { watchUnknownNamespaces, type ConnectingClient } from './client-connect.js';
 import type { Gateways } from './gateways.js';
 import type { ServerAddress } from './namespace-gateways.js';
 import { PendingConnect } from './pending-connect.js';
-import { refuseConnect, type RefusalSinks } from './refuse-connect.js';
+import { refuseConnect, type RefusalSinks, type RefusalWays } from './refuse-connect.js';
 import type { TransportState } from './transport-state.js';
+import type { Transports } from './transports.js';
 
 export interface FirstConnectsDeps extends RefusalSinks {
   readonly flow: ConnectionFlow;
   readonly gateways: Gateways;
   readonly children: ChildNamespaces;
-  readonly transportOf: (conn: ConnectingClient['conn']) => TransportState;
-  /** Takes what one more CONNECT costs; the refusal if it is one too many. */
-  readonly limit: (transport: TransportState) => RealtimeError | undefined;
+  readonly transports: Transports;
 }
 
 /** As Socket.IO answers. */
@@ -36,8 +34,9 @@ export class FirstConnects {
 
   private async connect(client: ConnectingClient, pending: PendingConnect, address: ServerAddress): Promise<void> {
     if (!pending.isOpen) return;
-    const transport = this.deps.transportOf(client.conn);
-    const limited = this.deps.limit(transport);
+    const { transports } = this.deps;
+    const transport = transports.of(client.conn);
+    const limited = transports.takeConnect(transport);
     if (!transport.begin(pending) || (limited && transport.isAbused)) return pending.closeTransport();
     try {
       if (limited) throw limited;
@@ -52,7 +51,7 @@ export class FirstConnects {
       client.doConnect(pending.namespace, pending.auth);
     } catch (error) {
       transport.end(pending);
-      if (pending.isOpen) refuseConnect(pending, error, this.deps, (message, data) => pending.tell(message, data));
+      if (pending.isOpen) refuseConnect(pending, error, this.waysOf(pending));
     }
   }
 
@@ -64,6 +63,14 @@ export class FirstConnects {
     const { flow, gateways } = this.deps;
     pending.allowAnonymous = gateways.namespaces.opensChild(pending.namespace, parent, address);
     pending.credentials = await flow.authenticate(pending, { allowAnonymous: pending.allowAnonymous });
+  }
+
+  private waysOf(pending: PendingConnect): RefusalWays {
+    return {
+      ...this.deps,
+      tell: (message, error) => pending.tell(message, error),
+      close: () => pending.closeTransport(),
+    };
   }
 
   private tellUnknown(transport: TransportState, pending: PendingConnect): void {

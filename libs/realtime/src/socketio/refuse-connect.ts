@@ -7,7 +7,6 @@ import type { ReportError, Reported } from './session.js';
 export interface RefusedConnect extends Reported {
   readonly auth: unknown;
   readonly deferredRefusal: RealtimeError | undefined;
-  closeTransport(): void;
 }
 
 export interface RefusalSinks {
@@ -15,24 +14,27 @@ export interface RefusalSinks {
   readonly report: ReportError;
 }
 
+/** The two ways in which the client hears of it. */
+export interface RefusalWays extends RefusalSinks {
+  readonly tell: (message: string, error: WireError) => void;
+  /** Closes the transport, without an answer. */
+  readonly close: () => void;
+}
+
 /**
  * A stock client never tries again after CONNECT_ERROR, so what may be retried as it is closes its transport instead.
  * Ours knows what to do with the error.
  */
-export function refuseConnect(
-  connect: RefusedConnect,
-  error: unknown,
-  { metrics, report }: RefusalSinks,
-  tell: (message: string, error: WireError) => void,
-): void {
+export function refuseConnect(connect: RefusedConnect, error: unknown, ways: RefusalWays): void {
+  const { metrics, report, tell, close } = ways;
   const refusal = error instanceof RealtimeError ? error : new RealtimeError('INTERNAL');
   if (refusal !== error) report(error, connect, 'connect');
   metrics.handshakeRejected(refusal.code);
   const mayRetryAsItIs = refusal.retryable && refusal.code !== 'TOKEN_EXPIRED';
-  if (mayRetryAsItIs && !isOurClient(connect.auth)) return connect.closeTransport();
+  if (mayRetryAsItIs && !isOurClient(connect.auth)) return close();
   tell(refusal.message, refusal.toWire());
   // It was let in for this answer, which Socket.IO sends in the next tick.
-  if (connect.deferredRefusal) setImmediate(() => connect.closeTransport());
+  if (connect.deferredRefusal) setImmediate(close);
 }
 
 function isOurClient(auth: unknown): boolean {

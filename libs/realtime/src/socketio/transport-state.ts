@@ -6,7 +6,7 @@ import type { Session } from './session.js';
 const STATE = Symbol('nestjs-realtime:transport');
 
 type Transport = Socket['conn'] & { [STATE]?: TransportState };
-type OnEnd = (session: Session, reason: string) => void;
+export type OnEnd = (session: Session, reason: string) => void;
 
 /** With a socket, or before there is one. */
 type Entry = Session | PendingConnect;
