@@ -85,7 +85,7 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
    * Resolves with the policy's `state` once the room is joined, after what was missed was delivered; offline it waits for
    * the connection.
    * @throws RealtimeClientError the refusal, `CLOSED`, or why the client has failed. After a refusal nothing is retried; a
-   * server that only asks for a little patience (`UNAVAILABLE` with a time) is asked again.
+   * server that says when to ask again (`retryAfterMs`) is asked then.
    */
   join(options: JoinOptions = {}): Promise<RoomState<Contract, Name>> {
     if ('meta' in options) this.meta = options.meta;
@@ -176,9 +176,8 @@ export class RealtimeRoom<Contract = unknown, Name extends string = string> {
     this.retryAfterMs = error?.retryAfterMs;
     if (!error) this.#admitted(result as JoinReply);
     else if (this.#phase !== 'left') {
-      // A room among many whose turn comes later is no refusal.
-      const isPatienceAsked = error.code === 'UNAVAILABLE' && error.retryAfterMs !== undefined;
-      if (error.retryable && (isPatienceAsked || this.#waiting.length === 0)) return 'again';
+      // A server that says when is no refusal: the turn of a room among many comes later.
+      if (error.retryable && (error.retryAfterMs !== undefined || this.#waiting.length === 0)) return 'again';
       this.#end(error, error);
     }
     return 'settled';

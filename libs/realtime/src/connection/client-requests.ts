@@ -42,6 +42,8 @@ const EXCEPTION = 'exception';
 const MAX_WAITING = 128;
 /** Milliseconds that a client is asked to wait before it tries again. */
 const ASK_AGAIN_MS = 500;
+/** Bytes of a publication that is not read yet: a page of small ones from each room of a client must fit. */
+const LIKELY_BYTES = 256;
 
 type Handler = (connection: Connection, data: unknown, request: ClientRequest) => Promise<unknown>;
 
@@ -117,8 +119,28 @@ export class ClientRequests {
       before: before === undefined ? undefined : checkPosition('before', before),
       limit: checkWhole('limit', limit, { least: 1, most: MAX_RECOVERED }),
     };
-    const bounds = { maxBytes: MAX_RECOVERED_BYTES, maxAttachments: MAX_ATTACHMENTS };
-    return this.readWhileIn(connection, room, () => this.deps.histories.read(room, query, bounds));
+    return this.charged(connection, query.limit, (onRead) => {
+      const bounds = { maxBytes: MAX_RECOVERED_BYTES, maxAttachments: MAX_ATTACHMENTS, onRead };
+      return this.readWhileIn(connection, room, () => this.deps.histories.read(room, query, bounds));
+    });
+  }
+
+  /** What is read counts as it is likely to be until it is known: many requests at once must not all come before the first counts. */
+  private async charged<T>(
+    connection: Connection,
+    limit: number,
+    read: (onRead: (bytes: number) => void) => Promise<T>,
+  ): Promise<T> {
+    const refusal = connection.checkHistory();
+    if (refusal) throw refusal;
+    const likely = Math.min(MAX_RECOVERED_BYTES, limit * LIKELY_BYTES);
+    connection.countHistory(likely);
+    let bytes = 0;
+    try {
+      return await read((count) => (bytes = count));
+    } finally {
+      connection.countHistory(bytes - likely);
+    }
   }
 
   private async readPresence(connection: Connection, data: unknown): Promise<unknown> {

@@ -49,6 +49,14 @@ export class Connection implements RoomMember {
     return this.link.budget.takeJoin({ userId: this.userId, isNew: cost.isNew, ahead: cost.ahead });
   }
 
+  checkHistory(): RealtimeError | undefined {
+    return this.link.budget.takeHistory(this.userId);
+  }
+
+  countHistory(bytes: number): void {
+    this.link.budget.countHistory(bytes);
+  }
+
   /** Undefined: a stranger, who has another id each time. */
   private get userId(): string | undefined {
     const { principal } = this.credentials;

@@ -1,4 +1,4 @@
-import { abuseLimit, type ResolvedLimitsOptions } from '../limits/limits-options.js';
+import { abuseLimit, historyLimit, type ResolvedLimitsOptions } from '../limits/limits-options.js';
 import type { FloodLimit } from './transport-budget.js';
 import { UserBudgets, type UserLimit } from './user-budgets.js';
 
@@ -10,17 +10,19 @@ export function floodLimit(
   const { userShares, newRoomsPerSecond } = limits;
   const rate = { perSecond: limits.messagesPerSecond, burst: limits.burst };
   const joins = { perSecond: limits.joinsPerSecond, burst: limits.joinBurst };
+  const history = historyLimit(limits);
   const newRooms = { perSecond: newRoomsPerSecond, burst: userShares * limits.joinBurst };
   return {
     rate,
     joins,
+    history,
     now,
     onRefused,
     abuse: abuseLimit(limits.abuse),
     users:
       userShares === 0
         ? undefined
-        : new UserBudgets({ messages: rate, joins, newRooms, maxShares: userShares, transportsOf, now }),
+        : new UserBudgets({ messages: rate, joins, history, newRooms, maxShares: userShares, transportsOf, now }),
   };
 }
 

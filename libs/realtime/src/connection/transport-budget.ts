@@ -3,7 +3,7 @@ import { fullBucket, takeInTurn, takeToken, type TokenBucket, type TokenBucketLi
 import type { UserBudget, UserBudgets } from './user-budgets.js';
 
 /** The options whose limits refuse what clients ask for. */
-export type FloodOption = 'messagesPerSecond' | 'joinsPerSecond' | 'newRoomsPerSecond' | 'userShares';
+export type FloodOption = 'messagesPerSecond' | 'joinsPerSecond' | 'newRoomsPerSecond' | 'userShares' | 'history';
 
 /** Flood protection of one transport, shared by all of them. */
 export interface FloodLimit {
@@ -12,6 +12,8 @@ export interface FloodLimit {
   readonly abuse: TokenBucketLimit;
   /** Rooms that may be joined. `perSecond` 0: no limit. */
   readonly joins: TokenBucketLimit;
+  /** Bytes of what rooms have kept, in answers. `perSecond` 0: no limit. */
+  readonly history: TokenBucketLimit;
   /** Undefined: users are not limited. */
   readonly users: UserBudgets | undefined;
   readonly now: () => number;
@@ -45,6 +47,8 @@ export class TransportBudget implements TokenBucket {
   private refusals: TokenBucket | undefined;
   /** Created by the first join. */
   private joins: TokenBucket | undefined;
+  /** Created by the first answer of what a room has kept. */
+  private history: TokenBucket | undefined;
   /** Of the first user who speaks here: a client may have several, and they are one client. */
   private user: UserBudget | undefined;
 
@@ -74,6 +78,26 @@ export class TransportBudget implements TokenBucket {
     if (userWaitMs > 0) return this.refusal('userShares', userWaitMs);
     const newWaitMs = isNew ? (user?.takeNewRoom(now, ahead) ?? 0) : 0;
     return newWaitMs === 0 ? undefined : this.refusal('newRoomsPerSecond', newWaitMs);
+  }
+
+  /**
+   * The refusal if more of what rooms have kept was answered than has flowed in since. What the next answer weighs is known when it
+   * is there: `countHistory` may leave the budget owing.
+   */
+  takeHistory(userId: string | undefined): RealtimeError | undefined {
+    const { history } = this.flood;
+    const now = this.flood.now();
+    this.history ??= fullBucket(now, history);
+    const waitMs = takeToken(this.history, now, history);
+    if (waitMs > 0) return this.refusal('history', waitMs);
+    const userWaitMs = this.userOf(userId)?.takeHistory(now) ?? 0;
+    return userWaitMs === 0 ? undefined : this.refusal('userShares', userWaitMs);
+  }
+
+  /** After `takeHistory`. Negative bytes were counted too much. */
+  countHistory(bytes: number): void {
+    if (this.history) this.history.tokens -= bytes;
+    this.user?.countHistory(bytes);
   }
 
   /** The refusal if a CONNECT is one too many. It is not counted for the user: an account may be many clients. */

@@ -14,6 +14,8 @@ export interface UserLimit {
   readonly messages: TokenBucketLimit;
   /** Rooms that one transport may join. `perSecond` 0: no limit. */
   readonly joins: TokenBucketLimit;
+  /** Bytes of what rooms have kept that one transport may be answered. `perSecond` 0: no limit. */
+  readonly history: TokenBucketLimit;
   /** Rooms that the user may bring to this node, all transports together. `perSecond` 0: no limit. */
   readonly newRooms: TokenBucketLimit;
   /** Transports whose shares a user may have together, at least 1. */
@@ -24,7 +26,7 @@ export interface UserLimit {
 }
 
 /** The limits of each number of shares, from 1 on: computed once, for all users. */
-type SharedLimits = readonly { readonly messages: TokenBucketLimit; readonly joins: TokenBucketLimit }[];
+type SharedLimits = readonly Pick<UserLimit, 'messages' | 'joins' | 'history'>[];
 
 /**
  * What the transports of one user may ask for together: as many shares as the user has transports, or had at a time since this was
@@ -38,6 +40,7 @@ export class UserBudget implements Ageing {
   private readonly messages: TokenBucket;
   /** Made by the first join, as most connections have few. */
   private joins: TokenBucket | undefined;
+  private history: TokenBucket | undefined;
   private newRooms: TokenBucket | undefined;
 
   constructor(
@@ -61,6 +64,7 @@ export class UserBudget implements Ageing {
     this.shares = shares;
     this.messages.tokens += more.messages.burst;
     if (this.joins) this.joins.tokens += more.joins.burst;
+    if (this.history) this.history.tokens += more.history.burst;
   }
 
   /** One of them has ended. */
@@ -80,6 +84,17 @@ export class UserBudget implements Ageing {
     return takeInTurn(this.joins, now, joins, ahead);
   }
 
+  /** As `takeMessage`, for an answer with history, whose bytes are counted later. */
+  takeHistory(now: number): number {
+    const { history } = this.limits;
+    this.history ??= fullBucket(now, history);
+    return takeToken(this.history, now, history);
+  }
+
+  countHistory(bytes: number): void {
+    if (this.history) this.history.tokens -= bytes;
+  }
+
   /** A join of a room that this node does not serve yet. */
   takeNewRoom(now: number, ahead: number): number {
     const { newRooms } = this.limit;
@@ -88,10 +103,11 @@ export class UserBudget implements Ageing {
   }
 
   isFull(now: number): boolean {
-    const { messages, joins } = this.limits;
+    const { messages, joins, history } = this.limits;
+    const isHistoryFull = isFull(this.history, now, history);
     const isMessagesFull = isFull(this.messages, now, messages);
     const isJoinsFull = isFull(this.joins, now, joins);
-    return isMessagesFull && isJoinsFull && isFull(this.newRooms, now, this.limit.newRooms);
+    return isMessagesFull && isJoinsFull && isHistoryFull && isFull(this.newRooms, now, this.limit.newRooms);
   }
 
   private get limits(): SharedLimits[0] {
@@ -115,6 +131,7 @@ export class UserBudgets {
     this.shared = Array.from({ length: limit.maxShares }, (_, index) => ({
       messages: times(index + 1, limit.messages),
       joins: times(index + 1, limit.joins),
+      history: times(index + 1, limit.history),
     }));
   }
 

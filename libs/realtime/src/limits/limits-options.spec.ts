@@ -1,6 +1,6 @@
 import { checkLimitsOptions } from './check-limits-options.js';
 import { connectionLimit, descriptorReserve, fileDescriptorLimit } from '../core/file-descriptors.js';
-import { abuseLimit, resolveLimitsOptions } from './limits-options.js';
+import { abuseLimit, historyLimit, resolveLimitsOptions } from './limits-options.js';
 
 describe('when limits are left out', () => {
   it('has the documented defaults', () => {
@@ -102,5 +102,13 @@ describe('when refused messages are counted', () => {
   it('lets a connection be refused that often in a window, and no limit at 0', () => {
     expect(abuseLimit({ maxRefusals: 600, windowMs: 60_000 })).toEqual({ perSecond: 10, burst: 600 });
     expect(abuseLimit({ maxRefusals: 0, windowMs: 60_000 }).perSecond).toBe(0);
+  });
+
+  it.each([
+    [{}, { perSecond: 1_638_400, burst: 3_276_800 }],
+    [{ messagesPerSecond: 10 }, { perSecond: 163_840, burst: 2_097_152 }],
+    [{ messagesPerSecond: 0 }, { perSecond: 0, burst: 2_097_152 }],
+  ])('answers history as messages may come (%j)', (options, rate) => {
+    expect(historyLimit(resolveLimitsOptions(options, () => 20_000))).toEqual(rate);
   });
 });

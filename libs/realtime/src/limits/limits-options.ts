@@ -1,15 +1,21 @@
 import { descriptorReserve, fileDescriptorLimit } from '../core/file-descriptors.js';
 import type { TokenBucketLimit } from './token-bucket.js';
 
+/** Bytes of history for each message that a transport may send. */
+const HISTORY_BYTES_PER_MESSAGE = 16_384;
+/** Bytes of history that may be answered after a pause, whatever the rate: clients that come back need them. */
+const MIN_HISTORY_BYTES = 2_097_152;
+
 /** Limits of `RealtimeModule`. Each protects a node or its neighbours; the app's own rules belong into `@Throttle()`. */
 export interface LimitsOptions {
   /**
    * Messages per second of one transport, all its namespaces and unknown events included. A CONNECT counts as 10 of them, or as a
-   * 20th of `burst` if that is less. Beyond: `RATE_LIMITED`. 0: no limit.
+   * 20th of `burst` if that is less. Beyond: `RATE_LIMITED`. What rooms have kept is answered at 16 KiB for each of them, and
+   * 2 MiB at once at least; beyond, who asks for more is `RATE_LIMITED`. 0: no limit of either.
    * @default 100
    */
   messagesPerSecond?: number | undefined;
-  /** Messages that may come at once after a pause. @default twice `messagesPerSecond` */
+  /** Messages that may come at once after a pause, and times 16 KiB of history. @default twice `messagesPerSecond` */
   burst?: number | undefined;
   /**
    * Rooms per second that one transport may join, each room of a list for itself. Beyond: `RATE_LIMITED`, room by room. 0: no limit.
@@ -158,6 +164,14 @@ export function resolveLimitsOptions(
 
 function defaultHardLimit(descriptors: number | undefined): number {
   return descriptors === undefined ? 0 : Math.max(1, descriptors - descriptorReserve(descriptors));
+}
+
+/** Bytes of what rooms have kept that clients are answered: a message that asks for them costs what its answer weighs. */
+export function historyLimit({ messagesPerSecond, burst }: ResolvedLimitsOptions): TokenBucketLimit {
+  return {
+    perSecond: messagesPerSecond * HISTORY_BYTES_PER_MESSAGE,
+    burst: Math.max(burst * HISTORY_BYTES_PER_MESSAGE, MIN_HISTORY_BYTES),
+  };
 }
 
 /** Refusals as a bucket: one token for each refused message; when none is left, the connection has gone too far. */

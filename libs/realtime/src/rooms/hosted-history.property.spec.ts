@@ -68,6 +68,8 @@ class Client {
       ...{ link, principal, device: name, clientVersion: 0, rooms: new Set<string>(), lines: undefined },
       takeTurn: () => undefined,
       endTurn: () => undefined,
+      checkHistory: () => undefined,
+      countHistory: () => undefined,
     };
   }
 

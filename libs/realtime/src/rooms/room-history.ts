@@ -23,6 +23,8 @@ export interface HistoryBounds {
   readonly maxBytes?: number;
   /** Binary values in all publications together. */
   readonly maxAttachments?: number;
+  /** Told the bytes of text that were read. */
+  readonly onRead?: (bytes: number) => void;
 }
 
 export interface RoomHistoryDeps {
@@ -45,6 +47,7 @@ export class RoomHistory {
     const { after, before, limit } = checkQuery(query);
     const range = { after: after?.offset, before: before?.offset, limit, maxBytes: bounds.maxBytes };
     const read = await this.deps.log.read(room, retention, range);
+    bounds.onRead?.(read.entries.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0));
     if (after) checkKnown('after', after, read);
     if (before) checkKnown('before', before, read);
     if (after && !isRecoverable(after, read)) {

@@ -175,7 +175,12 @@ export class RoomJoins {
       prepared.action?.check();
       const isNew = !member.rooms.has(room);
       if (isNew) this.checkCount(member);
-      const recovery = budget.take(followers.history?.recover(wanted, member));
+      const missed = followers.history?.recover(wanted, member);
+      // Nothing has happened yet: the client comes again with the same position.
+      const refusal = missed?.bytes ? member.checkHistory() : undefined;
+      if (refusal) throw refusal;
+      const recovery = budget.take(missed);
+      if (recovery?.bytes) member.countHistory(recovery.bytes);
       if (recovery?.recovered !== undefined) metrics.recovered(recovery.recovered);
       if (isNew) {
         registry.add(member, room);

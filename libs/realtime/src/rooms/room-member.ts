@@ -1,5 +1,6 @@
 import type { Link } from '../core/link.js';
 import type { Principal } from '../core/principal.js';
+import type { RealtimeError } from '../core/realtime-error.js';
 import type { RoomLines } from './room-lines.js';
 
 /** A connection as rooms see it; `connection/` implements it. */
@@ -18,4 +19,8 @@ export interface RoomMember {
   takeTurn(room: string): Promise<void> | undefined;
   /** Every turn that was taken needs one. */
   endTurn(room: string): void;
+  /** The refusal if its client was answered so much of what rooms have kept that it has to wait. */
+  checkHistory(): RealtimeError | undefined;
+  /** Bytes of it that an answer has; negative: that it did not have, although they were counted. */
+  countHistory(bytes: number): void;
 }
