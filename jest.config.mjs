@@ -68,6 +68,7 @@ export default {
       testMatch: [
         '<rootDir>/test/contract/nest/**/*.spec.ts',
         '<rootDir>/test/e2e/{thin-path,answers,direct-handlers,results,throttling,recovery}.spec.ts',
+        '<rootDir>/test/e2e/dynamic-namespaces/*.spec.ts',
       ],
       globals: { NEST_MAJOR: 11 },
       moduleNameMapper: {
