@@ -2,6 +2,7 @@ import { userRoom } from 'nestjs-realtime-protocol';
 import type { Authenticator } from './auth/authenticator.js';
 import { ExpiryWatch } from './auth/expiry-watch.js';
 import type { Revocations } from './auth/revocations.js';
+import { AddressGuard } from './connection/address-guard.js';
 import { ClientRequests } from './connection/client-requests.js';
 import { ConnectionFlow } from './connection/connection-flow.js';
 import type { Connection } from './connection/connection.js';
@@ -10,9 +11,12 @@ import { HandshakeQueue } from './connection/handshake-queue.js';
 import type { FloodLimit } from './connection/transport-budget.js';
 import { TransportSlots } from './connection/transport-slots.js';
 import type { ResolvedLimitsOptions } from './limits/limits-options.js';
+import { FailedConnects } from './limits/failed-connects.js';
+import { SilentTransports } from './limits/silent-transports.js';
 import { TransportLimits } from './limits/transport-limits.js';
 import type { ClusterParts } from './realtime.cluster.js';
 import { RequestRunner } from './requests/request-runner.js';
+import { RefusalLog } from './socketio/refusal-log.js';
 import type { NodeContext } from './realtime.context.js';
 import type { RoomParts } from './realtime.rooms.js';
 
@@ -34,6 +38,7 @@ const HANDSHAKE_WAIT_MS = 10_000;
 /** The way of connections through this node, and what their clients may ask for. */
 export class ConnectionParts {
   readonly transportLimits: TransportLimits;
+  readonly silent: SilentTransports;
   readonly flood: FloodLimit;
   readonly flow: ConnectionFlow;
   readonly requests: ClientRequests;
@@ -51,10 +56,22 @@ export class ConnectionParts {
     const slotsDeps = { presence, commands: engine.commands, metrics, logger, isEngineUp };
     const slots = new TransportSlots(slotsDeps, limits.transportsPerUser);
     this.transportLimits = new TransportLimits(limits, clock);
+    this.silent = new SilentTransports(limits.silentTransportsPerIp);
+    const now = (): number => clock.now();
+    const refusals = new RefusalLog(clock, (line) => logger.warn(line));
     this.flood = floodLimit(limits, {
-      now: () => clock.now(),
+      now,
       onRefused: (option) => metrics.throttled(option),
       transportsOf: (userId, most) => transportsIn(registry.members(userRoom(userId)), most),
+    });
+    const addresses = new AddressGuard({
+      authenticator,
+      failures: new FailedConnects(limits.failedConnectsPerIp, now),
+      onRefused: (address) => {
+        metrics.throttled('failedConnectsPerIp');
+        const why = 'too many of its address failed (limits.failedConnectsPerIp; if it is a proxy: trustProxy)';
+        refusals.say('RATE_LIMITED', address, `as a connection: ${why}`);
+      },
     });
     this.expiry = new ExpiryWatch({
       ...{ clock, refreshLeadMs: auth.refreshLeadMs, expiryGraceMs: auth.expiryGraceMs },
@@ -63,6 +80,7 @@ export class ConnectionParts {
     this.flow = new ConnectionFlow({
       ...{ authenticator, revocations, registry, metrics, clock, membership, slots, isDraining, ready },
       expiry: this.expiry,
+      addresses,
       handshakes: new HandshakeQueue({ clock, maxRunning: MAX_HANDSHAKES, maxWaitMs: HANDSHAKE_WAIT_MS }),
       hello: { node: options.cluster.shownId, limits: helloLimits(limits), requestWindowMs: options.requests.windowMs },
     });

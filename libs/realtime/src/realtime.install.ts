@@ -134,12 +134,21 @@ function createAdmission(runtime: RealtimeRuntime, logger: Logger): Admission {
   const refusals = new RefusalLog(clock, (line) => logger.warn(line));
   return new Admission({
     ...{ origins: options.origins, metrics, limits: runtime.connections.transportLimits },
+    silent: runtime.connections.silent,
     cookie: options.auth.cookie,
     trustsProxy: options.trustProxy !== false && options.trustProxy !== 0,
     address: clientAddress(options.trustProxy),
     isDraining: () => runtime.isDraining,
     onOriginRefused: (origin, reason) =>
       refusals.say('403', origin, `as an origin: ${printable(reason)} (option 'origins')`),
+    onSilenceRefused: (address) => {
+      metrics.throttled('silentTransportsPerIp');
+      refusals.say(
+        '429',
+        address,
+        'as a connection: too many of its address say nothing (limits.silentTransportsPerIp; if it is a proxy: trustProxy)',
+      );
+    },
     onSessionRefused: ({ code, message }) => refusals.say(code, 'sid', `as a session: ${message}`),
   });
 }

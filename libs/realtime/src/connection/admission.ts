@@ -4,6 +4,7 @@ import { checkOrigin, type OriginOptions } from '../auth/origin.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { ClientAddress } from '../limits/client-address.js';
+import type { SilentTransports } from '../limits/silent-transports.js';
 import type { TransportLimits } from '../limits/transport-limits.js';
 
 /** An HTTP answer in place of a transport. */
@@ -21,10 +22,13 @@ export interface AdmissionDeps {
   readonly cookie: string | undefined;
   readonly address: ClientAddress;
   readonly limits: TransportLimits;
+  readonly silent: SilentTransports;
   readonly metrics: RealtimeMetrics;
   readonly isDraining: () => boolean;
   /** Told once for each reason: the option that would let the origin in is in the text. */
   readonly onOriginRefused: (origin: string, reason: string) => void;
+  /** Told of each request of an address that has too many silent transports. */
+  readonly onSilenceRefused: (address: string) => void;
   /** Told of each request that a session's id alone would have let in. */
   readonly onSessionRefused: (refusal: Refusal) => void;
 }
@@ -40,6 +44,13 @@ type TransportRequest = IncomingMessage & {
 const DEFERRED = Symbol('nestjs-realtime:deferred');
 const RELEASE = Symbol('nestjs-realtime:release');
 const ADDRESS = Symbol('nestjs-realtime:address');
+const SILENT: Omit<Refusal, 'retryAfterMs'> = {
+  status: 429,
+  code: 'RATE_LIMITED',
+  message: 'Too many silent connections of this address',
+};
+/** Milliseconds after which some of them will have spoken, or ended. */
+const SILENT_RETRY_MS = 5_000;
 /** Stock clients wait this long or longer by themselves; ours is told. */
 const OTHER_COOKIE: Refusal = { status: 403, code: 'FORBIDDEN', message: 'The session was opened with another cookie' };
 const NO_UPGRADE: Refusal = { status: 403, code: 'FORBIDDEN', message: 'This session cannot be upgraded' };
@@ -83,6 +94,13 @@ export class Admission {
     return this.deps.isDraining();
   }
 
+  /** The transport that this request has opened asks for its first namespace. */
+  heard(request: IncomingMessage): void {
+    const { silent } = this.deps;
+    silent.end(request);
+    silent.end(request.socket);
+  }
+
   /** What CONNECT on this transport has to be answered, if the transport was let in only to be told. */
   static deferred(request: object): RealtimeError | undefined {
     return (request as TransportRequest)[DEFERRED];
@@ -117,6 +135,10 @@ export class Admission {
   private count(request: TransportRequest): Refusal | undefined {
     const address = this.deps.address(request);
     if (this.deps.trustsProxy) request[ADDRESS] = address;
+    if (this.deps.silent.isFull(address)) {
+      this.deps.onSilenceRefused(address);
+      return this.refuse({ ...SILENT, retryAfterMs: SILENT_RETRY_MS });
+    }
     const admission = this.deps.limits.admit(address);
     if (admission.status !== 'accepted') {
       const { status, code, retryAfterMs } = admission;
@@ -128,7 +150,11 @@ export class Admission {
       request[DEFERRED] = new RealtimeError(code, undefined, { retryAfterMs });
     }
     this.deps.metrics.transport(1);
+    // Of a WebSocket not its request, which is released before its end.
+    const transport = request.res ? request : request.socket;
+    this.deps.silent.add(transport, address);
     this.releaseAtEnd(request, () => {
+      this.deps.silent.end(transport);
       this.deps.limits.leave(address);
       this.deps.metrics.transport(-1);
     });

@@ -1,26 +1,26 @@
 import { SERVER_EVENTS, WIRE_VERSION, userRoom, type Hello, type TokenNotice } from 'nestjs-realtime-protocol';
-import { anonymousPrincipal, type Authenticator, type Credentials } from '../auth/authenticator.js';
+import type { Credentials } from '../auth/authenticator.js';
 import type { ExpiryHandlers, ExpiryWatch } from '../auth/expiry-watch.js';
-import type { Revocations } from '../auth/revocations.js';
 import type { Clock } from '../core/clock.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { RoomMembership } from '../rooms/room-membership.js';
 import type { RoomRegistry } from '../rooms/room-registry.js';
+import type { AddressGuard } from './address-guard.js';
+import { askWho, type Checks, type OpenOptions } from './ask-who.js';
 import { clientMark } from './client-mark.js';
 import { Connection } from './connection.js';
 import type { ConnectAttempt, ConnectionLink } from './connection-link.js';
 import type { HandshakeQueue } from './handshake-queue.js';
 import type { TransportSlots } from './transport-slots.js';
 
-export interface ConnectionFlowDeps {
-  readonly authenticator: Authenticator;
-  readonly revocations: Revocations;
+export interface ConnectionFlowDeps extends Checks {
   readonly expiry: ExpiryWatch<Connection>;
   readonly registry: RoomRegistry;
   readonly membership: RoomMembership;
   readonly slots: TransportSlots;
   readonly handshakes: HandshakeQueue;
+  readonly addresses: AddressGuard;
   readonly metrics: RealtimeMetrics;
   readonly clock: Clock;
   readonly hello: Pick<Hello, 'node' | 'limits' | 'requestWindowMs'>;
@@ -28,13 +28,6 @@ export interface ConnectionFlowDeps {
   readonly isDraining: () => boolean;
   /** Resolves when this process is a node: the command log is loaded, as far as the engine is there. */
   readonly ready: () => Promise<void>;
-}
-
-export interface OpenOptions {
-  /** The gateway of this namespace admits connections without a token. */
-  readonly allowAnonymous: boolean;
-  /** What `authenticate` has found for this CONNECT; undefined: the check is asked now. */
-  readonly credentials?: Credentials | undefined;
 }
 
 /**
@@ -47,13 +40,18 @@ export class ConnectionFlow {
   /** Asks who connects, where a socket is made only for somebody who is known. Rejects with the refusal. */
   async authenticate(attempt: ConnectAttempt, options: OpenOptions): Promise<Credentials> {
     await this.accept(attempt);
-    return this.deps.handshakes.run(() => this.identify(attempt, options));
+    return this.inTurn(attempt, () => this.identify(attempt, options));
   }
 
   /** Everything before Nest sees the socket. Rejects with the refusal, which may be shown to the client. */
   async open(link: ConnectionLink, options: OpenOptions): Promise<Connection> {
     await this.accept(link);
-    return this.deps.handshakes.run(() => this.admit(link, options));
+    return this.inTurn(link, () => this.admit(link, options));
+  }
+
+  private inTurn<Result>(attempt: ConnectAttempt, task: () => Promise<Result>): Promise<Result> {
+    this.deps.addresses.check(attempt);
+    return this.deps.handshakes.run(task, attempt);
   }
 
   private async admit(link: ConnectionLink, options: OpenOptions): Promise<Connection> {
@@ -104,14 +102,8 @@ export class ConnectionFlow {
     await this.deps.ready();
   }
 
-  private async identify(attempt: ConnectAttempt, options: OpenOptions): Promise<Credentials> {
-    const { authenticator, revocations } = this.deps;
-    if (!attempt.isOpen) throw new RealtimeError('UNAVAILABLE', 'The connection left while it waited');
-    if (options.credentials) return options.credentials;
-    if (!authenticator.covers(attempt.namespace)) return { principal: anonymousPrincipal() };
-    const credentials = await authenticator.authenticate(attempt.readHandshake(), options);
-    if (revocations.isRevoked(credentials)) throw new RealtimeError('REVOKED');
-    return credentials;
+  private identify(attempt: ConnectAttempt, options: OpenOptions): Promise<Credentials> {
+    return this.deps.addresses.watch(attempt, () => askWho(attempt, options, this.deps));
   }
 
   private create(link: ConnectionLink, credentials: Credentials): Connection {

@@ -15,14 +15,16 @@ export interface ConnectAttempt {
   readHandshake(): RealtimeHandshake;
   /** Why CONNECT has to be refused although the transport was let in; see `Admission`. */
   readonly deferredRefusal: RealtimeError | undefined;
+  /** The client's, as far as proxies are trusted; the peer's otherwise. */
+  readonly address: string;
+  /** Of the transport: shared by all connections on it. */
+  readonly budget: TransportBudget;
 }
 
 /** A link during and after its handshake; `socketio/` implements it. */
 export interface ConnectionLink extends Link, ConnectAttempt {
   /** The namespace in metrics: a bounded number of names, whatever clients ask for. */
   readonly namespaceLabel: string;
-  /** Of the transport: shared by all connections on it. */
-  readonly budget: TransportBudget;
   /** Shows the principal to the app as `socket.data.principal`. */
   showPrincipal(principal: Principal): void;
 }

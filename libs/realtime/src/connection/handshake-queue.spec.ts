@@ -22,7 +22,7 @@ function storm(count: number) {
 }
 
 describe('when more handshakes come than are checked at a time', () => {
-  it('lets the others wait, first come first served', async () => {
+  it('lets the others of an address wait, first come first served', async () => {
     const { clock, queue, begun, results, endFirst } = storm(5);
     expect(begun).toEqual([0, 1]);
     expect(queue.pending).toBe(5);
@@ -47,6 +47,40 @@ describe('when more handshakes come than are checked at a time', () => {
     await endFirst();
     await endFirst();
     expect(await Promise.all(results)).toEqual([0, 1, 2]);
+    expect([queue.pending, clock.pending]).toEqual([0, 0]);
+  });
+
+  it('serves addresses in turn, each in order of arrival', async () => {
+    const queue = new HandshakeQueue({ clock: new ManualClock(), maxRunning: 1, maxWaitMs: 1_000 });
+    const begun: string[] = [];
+    const ask = (who: string): Promise<void> =>
+      queue.run(
+        async () => {
+          begun.push(who);
+          await Promise.resolve();
+        },
+        { address: who.charAt(0) },
+      );
+    const flood = ['a1', 'a2', 'a3', 'a4', 'a5', 'a6'].map(ask);
+    const others = ['b1', 'c1', 'b2'].map(ask);
+    await Promise.all([...flood, ...others]);
+    expect(begun).toEqual(['a1', 'a2', 'b1', 'c1', 'a3', 'b2', 'a4', 'a5', 'a6']);
+    expect(queue.pending).toBe(0);
+  });
+
+  it('leaves no turn to an address whose wait has ended', async () => {
+    const clock = new ManualClock();
+    const queue = new HandshakeQueue({ clock, maxRunning: 1, maxWaitMs: 1_000 });
+    let end = (): void => undefined;
+    const first = queue.run(() => new Promise<void>((resolve) => (end = resolve)));
+    const late = ['a', 'a', 'b'].map((address) => queue.run(() => Promise.resolve(address), { address }));
+    const refused = Promise.allSettled(late);
+    await clock.advanceAsync(1_000);
+    expect((await refused).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    const next = queue.run(() => Promise.resolve('c'), { address: 'c' });
+    end();
+    await first;
+    expect(await next).toBe('c');
     expect([queue.pending, clock.pending]).toEqual([0, 0]);
   });
 

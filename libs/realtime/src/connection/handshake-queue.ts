@@ -1,5 +1,6 @@
 import type { Cancel, Clock } from '../core/clock.js';
 import { RealtimeError } from '../core/realtime-error.js';
+import { addressKey } from '../limits/client-address.js';
 
 export interface HandshakeQueueOptions {
   readonly clock: Clock;
@@ -10,22 +11,32 @@ export interface HandshakeQueueOptions {
 }
 
 interface Waiting {
+  readonly address: string;
   readonly begin: () => void;
   readonly refuse: () => void;
   readonly dueAt: number;
 }
 
+interface Client {
+  readonly address: string;
+}
+
+const NOBODY: Client = { address: '' };
 /** Clients that were refused come back one by one. */
 const RETRY_FROM_MS = 1_000;
 const RETRY_SPREAD_MS = 4_000;
 
 /**
- * Lets a bounded number of handshakes ask the app's checks and the cluster's store at a time; the others wait in order of
- * arrival. So a storm is slow instead of failing: each check has its deadline for itself, and what it asks is not asked by
- * thousands at once. Whoever waits too long is told to come back. One timer for all that wait, none while nobody does.
+ * Lets a bounded number of handshakes ask the app's checks and the cluster's store at a time; the others wait. Addresses take turns,
+ * so that one which asks for thousands does not keep others waiting; those of one address begin in order of arrival. So a storm
+ * is slow instead of failing: each check has its deadline for itself, and what it asks is not asked by thousands at once.
+ * Whoever waits too long is told to come back. One timer for all that wait, none while nobody does.
  */
 export class HandshakeQueue {
+  /** Those who have waited longest first. */
   private readonly waiting = new Set<Waiting>();
+  /** Of each address that waits, in the order of their turns. */
+  private readonly lines = new Map<string, Set<Waiting>>();
   private running = 0;
   private timer: Cancel | undefined;
 
@@ -38,10 +49,13 @@ export class HandshakeQueue {
     return this.running + this.waiting.size;
   }
 
-  /** Runs `check` when it is its turn. @throws RealtimeError `UNAVAILABLE` with `retryAfterMs` if that takes too long. */
-  async run<Result>(check: () => Promise<Result>): Promise<Result> {
+  /**
+   * Runs `check` when it is its turn. @throws RealtimeError `UNAVAILABLE` with `retryAfterMs` if that takes too long.
+   * @param client whose turn it is; those without an address wait together
+   */
+  async run<Result>(check: () => Promise<Result>, client: Client = NOBODY): Promise<Result> {
     if (this.running < this.options.maxRunning) this.running += 1;
-    else await this.turn();
+    else await this.turn(addressKey(client.address));
     try {
       return await check();
     } finally {
@@ -49,24 +63,39 @@ export class HandshakeQueue {
     }
   }
 
-  private turn(): Promise<void> {
+  private turn(address: string): Promise<void> {
     return new Promise((begin, reject) => {
       const refuse = (): void => reject(this.refusal());
-      this.waiting.add({ begin, refuse, dueAt: this.options.clock.now() + this.options.maxWaitMs });
+      const one = { address, begin, refuse, dueAt: this.options.clock.now() + this.options.maxWaitMs };
+      this.waiting.add(one);
+      const line = this.lines.get(address);
+      if (line) line.add(one);
+      else this.lines.set(address, new Set([one]));
       this.timer ??= this.watch(this.options.maxWaitMs);
     });
   }
 
   /** Hands the place over, so that nobody who comes now overtakes those who wait. */
   private next(): void {
-    const [first] = this.waiting;
-    if (!first) {
+    const [line] = this.lines.values();
+    const [first] = line ?? [];
+    if (!line || !first) {
       this.running -= 1;
       return;
     }
-    this.waiting.delete(first);
+    this.remove(first);
+    // The others of this address come after one of each other address.
+    this.lines.delete(first.address);
+    if (line.size > 0) this.lines.set(first.address, line);
     if (this.waiting.size === 0) this.rest();
     first.begin();
+  }
+
+  private remove(one: Waiting): void {
+    this.waiting.delete(one);
+    const line = this.lines.get(one.address);
+    line?.delete(one);
+    if (line?.size === 0) this.lines.delete(one.address);
   }
 
   private watch(delayMs: number): Cancel {
@@ -75,7 +104,7 @@ export class HandshakeQueue {
       const now = this.options.clock.now();
       for (const one of this.waiting) {
         if (one.dueAt > now) return void (this.timer = this.watch(one.dueAt - now));
-        this.waiting.delete(one);
+        this.remove(one);
         one.refuse();
       }
     });

@@ -43,6 +43,8 @@ const CONNECTS_AT_ONCE = 20;
 export class TransportBudget implements TokenBucket {
   tokens: number;
   updatedAt: number;
+  /** A CONNECT has failed for its credentials. */
+  hasFailed = false;
   /** Created by the first refusal: most transports never see one. */
   private refusals: TokenBucket | undefined;
   /** Created by the first join. */

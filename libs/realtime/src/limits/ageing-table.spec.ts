@@ -33,7 +33,7 @@ describe('when budgets are kept by name', () => {
     expect([table.size, entry.isForgotten]).toEqual([0, true]);
   });
 
-  it('forgets those that are full while others come, whoever is before them', () => {
+  it('forgets those that are full while others come, also behind one that stays', () => {
     table.add('busy', new Until(Infinity));
     for (let nth = 0; nth < 1_000; nth += 1) table.add(`early ${nth}`, new Until(1_000));
     clock.advance(1_000);
@@ -51,7 +51,7 @@ describe('when budgets are kept by name', () => {
     expect(table.find('key 5')).toBe(entries[5]);
   });
 
-  it('leaves the place of a forgotten one to who has it now', () => {
+  it('leaves a place to the entry that has it now', () => {
     const [old, next] = [new Until(0), new Until(Infinity)];
     table.add('a', old);
     expect(table.find('a')).toBeUndefined();

@@ -54,6 +54,8 @@ const CHECKS = {
     replaceDevice: boolean,
   }),
   transportsPerIp: numberFrom(0),
+  failedConnectsPerIp: shape({ perSecond: numberFrom(0, false), burst: numberFrom(1) }),
+  silentTransportsPerIp: numberFrom(0),
   abuse: shape({ maxRefusals: numberFrom(0), windowMs: numberFrom(1) }),
 } satisfies Record<keyof LimitsOptions, Check>;
 

@@ -48,9 +48,10 @@ export function clientAddress(option: TrustProxy | undefined): ClientAddress {
 }
 
 /**
- * What limits count by. A client owns its whole IPv6 /64 (RFC 6177), so single addresses of it must not count apart.
+ * What limits count by. An IPv4 address written as IPv6 is itself: all of them are in one /64. A client owns its whole IPv6 /64 (RFC 6177), so single addresses of it must not count apart.
  */
-export function addressKey(address: string): string {
+export function addressKey(given: string): string {
+  const address = withoutMapping(given);
   if (isIP(address) !== 6) return address;
   const [head = '', tail] = address.split('%')[0]?.split('::') ?? [];
   const start = head === '' ? [] : head.split(':');

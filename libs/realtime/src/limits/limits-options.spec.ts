@@ -21,6 +21,8 @@ describe('when limits are left out', () => {
       newTransportsPerSecond: 0,
       transportsPerUser: { max: 0, onFull: 'reject', whenUnavailable: 'allow', replaceDevice: false },
       transportsPerIp: 0,
+      failedConnectsPerIp: { perSecond: 50, burst: 500 },
+      silentTransportsPerIp: 1_000,
       abuse: { maxRefusals: 1_000, windowMs: 60_000 },
     });
   });
@@ -46,6 +48,11 @@ describe('when limits are left out', () => {
     expect(resolveLimitsOptions({ maxRooms: 0 })).toMatchObject({ joinsPerSecond: 0, newRoomsPerSecond: 0 });
   });
 
+  it('keeps half of the places from the silent transports of one address', () => {
+    expect(resolveLimitsOptions({}, () => 1_024).silentTransportsPerIp).toBe(461);
+    expect(resolveLimitsOptions({}, () => undefined).silentTransportsPerIp).toBe(1_000);
+  });
+
   it('keeps a reserve of file descriptors', () => {
     expect([256, 1_024, 20_000, 1_000_000].map(descriptorReserve)).toEqual([64, 103, 1_024, 1_024]);
     // Room to refuse beyond the transports, and descriptors beyond both.
@@ -66,6 +73,7 @@ describe('when limits are wrong', () => {
       maxRooms: Number.NaN,
       transports: { hard: 1.5, soft: -1, firm: 3 },
       transportsPerUser: { max: 5, onFull: 'explode', replaceDevice: 'yes' },
+      failedConnectsPerIp: { perSecond: -1, burst: 0 },
       abuse: 7,
       maxRoom: 3,
     });
@@ -81,6 +89,8 @@ describe('when limits are wrong', () => {
       'limits.transports.firm is not an option',
       "limits.transportsPerUser.onFull must be 'reject' or 'evict-oldest', not \"explode\"",
       'limits.transportsPerUser.replaceDevice must be true or false, not "yes"',
+      'limits.failedConnectsPerIp.perSecond must be a number >= 0, not -1',
+      'limits.failedConnectsPerIp.burst must be an integer >= 1, not 0',
       'limits.abuse must be an object, not 7',
       'limits.maxRoom is not an option',
     ]);

@@ -62,6 +62,16 @@ export interface LimitsOptions {
   transportsPerUser?: TransportsPerUserOptions | undefined;
   /** Transports of one IPv4 address or IPv6 /64 on this node; beyond: as `transports.soft`, with `RATE_LIMITED`. 0: no limit. @default 0 */
   transportsPerIp?: number | undefined;
+  /**
+   * CONNECTs of one IPv4 address or IPv6 /64 on this node that may fail for their credentials. Beyond: `RATE_LIMITED`, before the
+   * credentials are looked at. Those that succeed never count. The last half of `burst` is for transports that have not failed yet.
+   */
+  failedConnectsPerIp?: FailedConnectsOptions | undefined;
+  /**
+   * Transports of one IPv4 address or IPv6 /64 on this node that have not asked for a namespace yet. Beyond: 429. 0: no limit.
+   * @default 1_000, or half of what the file descriptors allow in transports if that is less
+   */
+  silentTransportsPerIp?: number | undefined;
   /** When a connection that goes on sending beyond its rate is closed. */
   abuse?: AbuseOptions | undefined;
 }
@@ -86,6 +96,13 @@ export interface TransportsPerUserOptions {
    * @default false
    */
   replaceDevice?: boolean | undefined;
+}
+
+export interface FailedConnectsOptions {
+  /** How many may fail each second. 0: no limit. @default 50 */
+  perSecond?: number | undefined;
+  /** How many may fail at once after a pause. @default 500 */
+  burst?: number | undefined;
 }
 
 export interface AbuseOptions {
@@ -117,6 +134,8 @@ export interface ResolvedLimitsOptions {
     readonly replaceDevice: boolean;
   };
   readonly transportsPerIp: number;
+  readonly failedConnectsPerIp: { readonly perSecond: number; readonly burst: number };
+  readonly silentTransportsPerIp: number;
   readonly abuse: { readonly maxRefusals: number; readonly windowMs: number };
 }
 
@@ -133,6 +152,7 @@ export function resolveLimitsOptions(
   const messagesPerSecond = options.messagesPerSecond ?? 100;
   const maxRooms = options.maxRooms ?? 128;
   const userShares = options.userShares ?? 20;
+  const defaultHard = defaultHardLimit(descriptors());
   return {
     messagesPerSecond,
     burst: options.burst ?? messagesPerSecond * 2,
@@ -147,7 +167,7 @@ export function resolveLimitsOptions(
     maxSendBufferBytes: options.maxSendBufferBytes ?? 1_048_576,
     maxSendBufferMessages: options.maxSendBufferMessages ?? 16_384,
     transports: {
-      hard: options.transports?.hard ?? defaultHardLimit(descriptors()),
+      hard: options.transports?.hard ?? defaultHard,
       soft: options.transports?.soft ?? 0,
     },
     newTransportsPerSecond: options.newTransportsPerSecond ?? 0,
@@ -158,6 +178,11 @@ export function resolveLimitsOptions(
       replaceDevice: options.transportsPerUser?.replaceDevice ?? false,
     },
     transportsPerIp: options.transportsPerIp ?? 0,
+    failedConnectsPerIp: {
+      perSecond: options.failedConnectsPerIp?.perSecond ?? 50,
+      burst: options.failedConnectsPerIp?.burst ?? 500,
+    },
+    silentTransportsPerIp: options.silentTransportsPerIp ?? defaultSilent(defaultHard),
     abuse: { maxRefusals: options.abuse?.maxRefusals ?? 1_000, windowMs: options.abuse?.windowMs ?? 60_000 },
   };
 }
@@ -172,6 +197,13 @@ export function historyLimit({ messagesPerSecond, burst }: ResolvedLimitsOptions
     perSecond: messagesPerSecond * HISTORY_BYTES_PER_MESSAGE,
     burst: Math.max(burst * HISTORY_BYTES_PER_MESSAGE, MIN_HISTORY_BYTES),
   };
+}
+
+/** What ten thousand users behind one address need who come back within seconds: a connection is silent for a round trip. */
+const SILENT_TRANSPORTS = 1_000;
+
+function defaultSilent(defaultHard: number): number {
+  return defaultHard === 0 ? SILENT_TRANSPORTS : Math.min(SILENT_TRANSPORTS, Math.ceil(defaultHard / 2));
 }
 
 /** Refusals as a bucket: one token for each refused message; when none is left, the connection has gone too far. */

@@ -109,7 +109,7 @@ export function createAdapterDeps(
       metrics,
       report,
       internals,
-      transports: { flood: parts.flood, maxNamespaces: parts.maxNamespaces },
+      transports: { flood: parts.flood, admission: parts.admission, maxNamespaces: parts.maxNamespaces },
       children: { max: parts.maxChildren, onFull: (name) => refusals.say('UNAVAILABLE', name, TOO_MANY_NAMESPACES) },
     }),
     sendBuffers: new SendBufferWatch({ metrics, decide: parts.decideSend }),

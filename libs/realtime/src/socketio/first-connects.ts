@@ -36,6 +36,7 @@ export class FirstConnects {
     if (!pending.isOpen) return;
     const { transports } = this.deps;
     const transport = transports.of(client.conn);
+    pending.budget = transport;
     const limited = transports.takeConnect(transport);
     if (!transport.begin(pending) || (limited && transport.isAbused)) return pending.closeTransport();
     try {

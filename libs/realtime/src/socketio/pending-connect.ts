@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Admission } from '../connection/admission.js';
 import type { ConnectAttempt, Credentials, RealtimeHandshake } from '../connection/connection-link.js';
+import type { TransportBudget } from '../connection/transport-budget.js';
 import type { RealtimeError } from '../core/realtime-error.js';
 import type { ConnectingClient } from './client-connect.js';
 
@@ -16,6 +17,7 @@ type EngineRequest = IncomingMessage & {
 export class PendingConnect implements ConnectAttempt {
   /** Once it is authenticated; the socket that is made then is not asked again. */
   credentials: Credentials | undefined;
+  budget!: TransportBudget;
   /** Whether clients without a token were let in when it was authenticated. */
   allowAnonymous = false;
 
@@ -29,20 +31,24 @@ export class PendingConnect implements ConnectAttempt {
     return this.client.conn.readyState === 'open';
   }
 
+  get address(): string {
+    const { client } = this;
+    return Admission.addressOf(client.request) ?? client.conn.remoteAddress;
+  }
+
   get deferredRefusal(): RealtimeError | undefined {
     return Admission.deferred(this.client.request);
   }
 
   /** What the handshake of its socket would say. */
   readHandshake(): RealtimeHandshake {
-    const { conn } = this.client;
     const request = this.client.request as EngineRequest;
     return {
       namespace: this.namespace,
       auth: this.auth,
       headers: request.headers,
       query: request._query ?? {},
-      address: Admission.addressOf(request) ?? conn.remoteAddress,
+      address: this.address,
       url: request.url ?? '',
       secure: Boolean(request.connection.encrypted),
     };

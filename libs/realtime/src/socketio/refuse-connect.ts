@@ -1,4 +1,5 @@
 import type { WireError } from 'nestjs-realtime-protocol';
+import type { TransportBudget } from '../connection/transport-budget.js';
 import type { RealtimeMetrics } from '../core/metrics.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { ReportError, Reported } from './session.js';
@@ -7,6 +8,7 @@ import type { ReportError, Reported } from './session.js';
 export interface RefusedConnect extends Reported {
   readonly auth: unknown;
   readonly deferredRefusal: RealtimeError | undefined;
+  readonly budget: TransportBudget;
 }
 
 export interface RefusalSinks {
@@ -23,7 +25,7 @@ export interface RefusalWays extends RefusalSinks {
 
 /**
  * A stock client never tries again after CONNECT_ERROR, so what may be retried as it is closes its transport instead.
- * Ours knows what to do with the error.
+ * Ours knows what to do with the error, but has to come back on another transport where one that failed has less.
  */
 export function refuseConnect(connect: RefusedConnect, error: unknown, ways: RefusalWays): void {
   const { metrics, report, tell, close } = ways;
@@ -31,7 +33,8 @@ export function refuseConnect(connect: RefusedConnect, error: unknown, ways: Ref
   if (refusal !== error) report(error, connect, 'connect');
   metrics.handshakeRejected(refusal.code);
   const mayRetryAsItIs = refusal.retryable && refusal.code !== 'TOKEN_EXPIRED';
-  if (mayRetryAsItIs && !isOurClient(connect.auth)) return close();
+  const isSpoilt = connect.budget.hasFailed && refusal.code === 'RATE_LIMITED';
+  if (isSpoilt || (mayRetryAsItIs && !isOurClient(connect.auth))) return close();
   tell(refusal.message, refusal.toWire());
   // It was let in for this answer, which Socket.IO sends in the next tick.
   if (connect.deferredRefusal) setImmediate(close);

@@ -85,6 +85,10 @@ export class Session implements ConnectionLink, FailureSink {
     return (transport[LABEL] ??= randomId<TransportId>());
   }
 
+  get address(): string {
+    return this.socket.handshake.address;
+  }
+
   get namespace(): string {
     return this.socket.nsp.name;
   }

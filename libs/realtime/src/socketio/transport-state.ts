@@ -1,4 +1,5 @@
 import type { Socket } from 'socket.io';
+import type { Admission } from '../connection/admission.js';
 import { TransportBudget, type FloodLimit } from '../connection/transport-budget.js';
 import { PendingConnect } from './pending-connect.js';
 import type { Session } from './session.js';
@@ -7,6 +8,12 @@ const STATE = Symbol('nestjs-realtime:transport');
 
 type Transport = Socket['conn'] & { [STATE]?: TransportState };
 export type OnEnd = (session: Session, reason: string) => void;
+/** What all transports are made with. */
+export interface TransportDeps {
+  readonly flood: FloodLimit;
+  /** Told when a transport asks for its first namespace. */
+  readonly admission: Pick<Admission, 'heard'>;
+}
 
 /** With a socket, or before there is one. */
 type Entry = Session | PendingConnect;
@@ -31,7 +38,8 @@ export class TransportState extends TransportBudget {
   }
 
   /** Of the transport's first CONNECT. */
-  static make(transport: Transport, onEnd: OnEnd, flood: FloodLimit): TransportState {
+  static make(transport: Transport, onEnd: OnEnd, { flood, admission }: TransportDeps): TransportState {
+    admission.heard(transport.request);
     transport.on('close', endAll);
     return (transport[STATE] = new TransportState(onEnd, flood));
   }

@@ -1,11 +1,9 @@
 import type { Socket } from 'socket.io';
-import type { FloodLimit } from '../connection/transport-budget.js';
 import { RealtimeError } from '../core/realtime-error.js';
 import type { Gateways } from './gateways.js';
-import { TransportState, type OnEnd } from './transport-state.js';
+import { TransportState, type OnEnd, type TransportDeps } from './transport-state.js';
 
-export interface TransportsDeps {
-  readonly flood: FloodLimit;
+export interface TransportsDeps extends TransportDeps {
   readonly gateways: Gateways;
   /** Of one transport. 0: the declared ones and a few more. */
   readonly maxNamespaces: number;
@@ -22,7 +20,7 @@ export class Transports {
   constructor(private readonly deps: TransportsDeps) {}
 
   of(conn: Socket['conn']): TransportState {
-    return TransportState.of(conn) ?? TransportState.make(conn, this.deps.onEnd, this.deps.flood);
+    return TransportState.of(conn) ?? TransportState.make(conn, this.deps.onEnd, this.deps);
   }
 
   /** Takes what one more CONNECT costs; the refusal if it is one too many. */
