@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import jwt from 'jsonwebtoken';
 import { Server, type Socket } from 'socket.io';
 
 /** A request as it came over the wire. */
@@ -21,7 +22,7 @@ export interface BareServer extends AsyncDisposable {
 }
 
 interface BareOptions {
-  /** What `realtime:hello` says; undefined: nothing is said. */
+  /** What `realtime:hello` says, to each the same or not; undefined: nothing is said. */
   hello?: unknown;
   onConnect?(socket: Socket, count: number): void;
   /** Called for each request; without it everything is answered with `null`. */
@@ -36,6 +37,12 @@ export const HELLO = {
   requestWindowMs: 300_000,
 };
 
+/** As our server: each connection has an id of its own, and is told whose it is. */
+export function helloTo({ id, handshake }: Socket): object {
+  const { sub } = jwt.decode((handshake.auth as { token: string }).token) as { sub: string };
+  return { ...HELLO, connectionId: id, userRoom: `user/${sub}` };
+}
+
 /** The other side of the wire without any of our server: of another version, or misbehaving exactly as a test says. */
 export async function bareServer({ hello, onConnect, onRequest }: BareOptions = {}): Promise<BareServer> {
   const http = createServer();
@@ -44,7 +51,8 @@ export async function bareServer({ hello, onConnect, onRequest }: BareOptions = 
   let connects = 0;
   io.on('connection', (socket) => {
     connects += 1;
-    if (hello !== undefined) socket.emit('realtime:hello', hello);
+    const said: unknown = typeof hello === 'function' ? (hello as (socket: Socket) => unknown)(socket) : hello;
+    if (said !== undefined) socket.emit('realtime:hello', said);
     onConnect?.(socket, connects);
     const device = (socket.handshake.auth as { rt?: { device?: string } }).rt?.device;
     socket.onAny((event: string, data: unknown, ...rest: unknown[]) => {

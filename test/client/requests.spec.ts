@@ -8,7 +8,7 @@ import {
 import { eventually } from '../support/eventually.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 import { mintToken } from '../support/tokens.js';
-import { HELLO, bareServer, type Heard } from './bare-server.js';
+import { HELLO, bareServer, helloTo, type Heard } from './bare-server.js';
 
 const clients: RealtimeClient[] = [];
 afterEach(() => {
@@ -46,7 +46,7 @@ const numbers = (heard: readonly Heard[]): unknown[] => heard.map(({ data }) => 
 describe('when the connection ends between a request and its answer', () => {
   it('sends an idempotent one again: the same id, the next attempt, before what came later', async () => {
     await using server = await bareServer({
-      hello: HELLO,
+      hello: helloTo,
       onRequest: ({ ack }, socket, count) => (count === 1 ? socket.conn.close() : ack(count)),
     });
     const client = clientOf(server.url);
@@ -60,7 +60,7 @@ describe('when the connection ends between a request and its answer', () => {
 
   it('says UNKNOWN of any other, and sends it no second time', async () => {
     await using server = await bareServer({
-      hello: HELLO,
+      hello: helloTo,
       onRequest: ({ ack }, socket, count) => (count === 1 ? socket.conn.close() : ack(null)),
     });
     const client = clientOf(server.url);
@@ -85,7 +85,7 @@ describe('when the connection ends between a request and its answer', () => {
 
 describe('when a caller changes its mind', () => {
   it('ends the wait with ABORTED, and does not send what was not sent', async () => {
-    await using server = await bareServer({ hello: HELLO, onRequest: ({ data, ack }) => data === 1 || ack(null) });
+    await using server = await bareServer({ hello: helloTo, onRequest: ({ data, ack }) => data === 1 || ack(null) });
     const client = clientOf(server.url);
     const [flying, queued] = [new AbortController(), new AbortController()];
     const requests = [
@@ -109,7 +109,7 @@ describe('when a caller changes its mind', () => {
 describe('when a program ends with requests in its outbox', () => {
   it('sends them from the next one, with the device and the ids of the first', async () => {
     await using server = await bareServer({
-      hello: HELLO,
+      hello: helloTo,
       onRequest: ({ ack }, __, count) => count === 1 || ack(count),
     });
     await using proxy = await startTcpProxy({ port: Number(new URL(server.url).port) });
@@ -145,7 +145,7 @@ describe('when a program ends with requests in its outbox', () => {
     offline.request('count', 1, { offline: 'queue' }).catch(() => undefined);
     const outbox = { store: storedOutbox({ storage: storage.copied('first', 'k'), key: 'k' }) };
 
-    await using server = await bareServer({ hello: HELLO });
+    await using server = await bareServer({ hello: helloTo });
     const bob = clientOf(server.url, { outbox, getToken: () => mintToken('bob') });
     await bob.request('fence', 2);
     expect([numbers(server.heard), bob.outbox.pending]).toEqual([[2], []]);
@@ -178,7 +178,7 @@ describe('when a program ends with requests in its outbox', () => {
     ['does not answer', { getItem: () => Promise.reject(new Error('gone')) }],
     ['holds rubbish', { getItem: () => '{"v":1,"entries":[{"id":7}]}' }],
   ])('goes on in memory if the storage %s, and says so once at most', async (_, broken) => {
-    await using server = await bareServer({ hello: HELLO });
+    await using server = await bareServer({ hello: helloTo });
     const storage = Object.assign(new MemoryStorage(), broken);
     const client = clientOf(server.url, { outbox: { store: storedOutbox({ storage }) }, principal: 'ada' });
     const notices: unknown[] = [];
@@ -191,7 +191,7 @@ describe('when a program ends with requests in its outbox', () => {
 
 describe('when handlers of the app throw', () => {
   it('goes on, whatever they do', async () => {
-    await using server = await bareServer({ hello: HELLO, onConnect: (socket) => socket.emit('news', 1) });
+    await using server = await bareServer({ hello: helloTo, onConnect: (socket) => socket.emit('news', 1) });
     const errors: unknown[] = [];
     const report = console.error;
     console.error = (error: unknown) => errors.push(error);
@@ -217,7 +217,7 @@ describe('when handlers of the app throw', () => {
 describe('when a token cannot be had', () => {
   it('waits between its attempts, and refreshes with its own retry', async () => {
     await using server = await bareServer({
-      hello: HELLO,
+      hello: helloTo,
       onConnect: (socket) => socket.emit('realtime:token', { expiresAt: 1 }),
     });
     let calls = 0;

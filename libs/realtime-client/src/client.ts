@@ -16,7 +16,7 @@ import { Emitter, guarded, type Off } from './emitter.js';
 import type { JoinOptions, PositionStore, RealtimeClientOptions } from './options.js';
 import type { OutboxEntry } from './outbox-entry.js';
 import { Outbox, type RequestOptions } from './outbox.js';
-import { principalOf } from './principal.js';
+import { principalOf, userOf } from './principal.js';
 import { Requests, endOf } from './requests.js';
 import { RoomSet } from './room-set.js';
 import type { RealtimeRoom } from './room.js';
@@ -36,6 +36,8 @@ export class RealtimeClient<Contract = unknown> {
   readonly #events = new Emitter();
   readonly #positions: ReturnType<PositionStore> | undefined;
   readonly #options: RealtimeClientOptions;
+  /** Who is signed in, as far as the app says. */
+  #claimed: string | undefined;
 
   constructor(url: string, options: RealtimeClientOptions) {
     this.#options = options;
@@ -49,6 +51,12 @@ export class RealtimeClient<Contract = unknown> {
     const credentials = {
       device: async () => (await this.outbox.ready, this.outbox.device),
       token: () => this.#readToken(),
+      // Before anything is sent: what waits may be another user's.
+      greeted: async (hello: Hello) => {
+        const principal = principalOf(hello, this.#claimed);
+        this.outbox.dispatch({ type: 'identified', principal });
+        await this.#positions?.open(userOf(principal));
+      },
     };
     const connection = (this.#connection = new Connection(url, credentials, options, debug));
     const requests = new Requests(connection, () => this.outbox.dispatch({ type: 'spent' }));
@@ -124,9 +132,8 @@ export class RealtimeClient<Contract = unknown> {
 
   async #readToken(): Promise<string | undefined> {
     const token = await this.#options.getToken();
-    const principal = principalOf(token, this.#options.principal);
-    this.outbox.dispatch({ type: 'identified', principal });
-    await this.#positions?.open(principal);
+    const { principal = token ? undefined : '' } = this.#options;
+    this.#claimed = typeof principal === 'function' ? principal(token) : principal;
     return token;
   }
 

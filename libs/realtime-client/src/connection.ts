@@ -17,6 +17,8 @@ export interface Credentials {
   /** Resolves when the device's name is certain. */
   device(): Promise<string>;
   token(): Promise<string | undefined>;
+  /** Resolves when what belongs to the user of this connection is at hand. Never rejects. */
+  greeted(hello: Hello): Promise<void>;
 }
 
 /**
@@ -101,15 +103,18 @@ export class Connection {
       const delayMs = serverDelayMs(isRecord(notice) ? notice['reconnectAfterMs'] : undefined);
       this.dispatch({ type: 'notice', delayMs });
     });
-    socket.on(SERVER_EVENTS.hello, (value: unknown) => this.#greeted(parseHello(value)));
+    socket.on(SERVER_EVENTS.hello, (value: unknown) => void this.#greeted(parseHello(value)));
   }
 
-  #greeted(hello: Hello | undefined): void {
+  async #greeted(hello: Hello | undefined): Promise<void> {
     if (hello?.v !== WIRE_VERSION) {
       const message = `The server speaks ${hello?.v}, this client ${WIRE_VERSION}: update it`;
       return this.#lost(wireError('INCOMPATIBLE', message));
     }
     this.hello = hello;
+    const attempt = this.#attempts;
+    await this.#credentials.greeted(hello);
+    if (attempt !== this.#attempts) return;
     this.dispatch({ type: 'opened' });
     this.#emitter.emit('hello', hello);
   }

@@ -23,7 +23,6 @@ export function guarded(act: () => void): void {
   try {
     act();
   } catch (error) {
-    if (typeof reportError === 'function') reportError(error);
-    else console.error(error);
+    ((globalThis as Partial<typeof globalThis>).reportError ?? console.error)(error);
   }
 }

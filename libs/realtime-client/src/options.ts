@@ -33,7 +33,7 @@ export type PositionStore = (
   url: string,
   debug: Debug,
 ) => {
-  /** Before each connect: whose positions they are from now on; undefined: nobody knows. Never rejects. */
+  /** With each connection, before rooms are joined: whose positions they are from now on; undefined: nobody knows. Never rejects. */
   open(principal: string | undefined): Promise<void>;
   get(room: string): Position | undefined;
   /** After what it stands for was delivered; undefined: the room was left. */
@@ -47,8 +47,9 @@ export interface RealtimeClientOptions {
    */
   getToken: () => string | undefined | Promise<string | undefined>;
   /**
-   * Who is signed in: requests of one user are never sent as another. Default: the `sub` of a JWT. With opaque tokens
-   * nothing is stored unless this is given.
+   * Who is signed in, by the id that the server knows the user by. What the server says (`hello.userRoom`) decides; this is
+   * for what is queued before the first connection, and for namespaces in which the server does not say. Without either,
+   * nothing that waits is sent on another connection, and nothing is stored. Default: unknown.
    */
   principal?: string | ((token: string | undefined) => string | undefined);
   /** A label for this tab or app. Default: random; with a store, kept in it. */

@@ -48,8 +48,8 @@ export interface OutboxState {
 export type OutboxEvent =
   | { type: 'add'; entry: OutboxEntry }
   | { type: 'restore'; entries: readonly OutboxEntry[] }
-  /** A token was read: whose messages may be sent. */
-  | { type: 'identified'; principal: string | undefined }
+  /** A connection is there, and whose it is: whose messages may be sent. */
+  | { type: 'identified'; principal: string }
   | { type: 'opened'; link: OutboxLink }
   | { type: 'lost' }
   /** Closed or failed: nothing will be sent any more. */

@@ -211,10 +211,10 @@ function fails(code: string, message: string, retryable?: boolean): Outcome {
 }
 
 /** If it is another user now, what waits is not theirs: it is not sent in their name. */
-function identified(entry: OutboxEntry, principal: string | undefined): Verdict {
+function identified(entry: OutboxEntry, principal: string): Verdict {
   if (entry.isRestored || entry.principal === principal) return undefined;
   if (entry.principal === undefined) return { principal };
-  return unsent(entry, fails('OTHER_PRINCIPAL', 'Another user is signed in'));
+  return unsent(entry, fails('OTHER_PRINCIPAL', 'Another user may be signed in'));
 }
 
 function loosened(entry: OutboxEntry): Verdict {

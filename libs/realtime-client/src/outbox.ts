@@ -15,6 +15,7 @@ import type {
 } from './outbox-entry.js';
 import { emptyOutbox, isForeign, reduceOutbox } from './outbox-state.js';
 import { sizeOf } from './payload-size.js';
+import { userOf } from './principal.js';
 import { randomId } from './random-id.js';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -204,7 +205,7 @@ export class Outbox {
 
   #save(): void {
     // Nobody's are not stored: a reload could not tell whose they are.
-    const entries = this.#state.entries.filter(({ isKept, principal }) => isKept && principal !== undefined);
+    const entries = this.#state.entries.filter(({ isKept, principal }) => isKept && userOf(principal));
     this.#store?.save({ device: this.device, entries });
   }
 

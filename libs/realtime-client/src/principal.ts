@@ -1,19 +1,19 @@
-import { isRecord } from './client-error.js';
-import type { RealtimeClientOptions } from './options.js';
+import type { Hello } from 'nestjs-realtime-protocol';
 
-/** Who a token speaks for. It is not verified: it only keeps the messages of two users apart. */
-export function principalOf(token: string | undefined, option: RealtimeClientOptions['principal']): string | undefined {
-  return typeof option === 'function' ? option(token) : (option ?? subjectOf(token));
+/** Begins the name of a connection of which nobody says whose it is: it is like no other, and nothing of it is stored. */
+const UNKNOWN_USER = '\0';
+
+/** Whose a connection is. `claimed`: what the app says, where the server does not; an empty string: an anonymous client. */
+export function principalOf({ userRoom, connectionId }: Hello, claimed: string | undefined): string {
+  try {
+    if (userRoom) return decodeURIComponent(userRoom.slice(5));
+  } catch {
+    // Nothing that a server of ours says.
+  }
+  return claimed ?? UNKNOWN_USER + connectionId;
 }
 
-function subjectOf(token: string | undefined): string | undefined {
-  try {
-    const payload = (token?.split('.')[1] ?? '').replace(/-/g, '+').replace(/_/g, '/');
-    const bytes = Uint8Array.from(atob(payload), (letter) => letter.charCodeAt(0));
-    const claims: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    const subject = isRecord(claims) ? claims['sub'] : undefined;
-    return typeof subject === 'string' ? subject : undefined;
-  } catch {
-    return undefined;
-  }
+/** The id of a user, under which something may be stored. */
+export function userOf(principal: string | undefined): string | undefined {
+  return principal && principal[0] !== UNKNOWN_USER ? principal : undefined;
 }
