@@ -135,6 +135,54 @@ describe.each(Object.entries(REQUEST_STORES))('requests in %s', (name, create) =
     });
   });
 
+  describe('when one id comes for another event', () => {
+    const claimOf = (event: string | undefined, token = 'u') => ({ token, incarnation: TWO, event });
+    const other = { status: 'other-event' };
+
+    it('gives neither the record nor the run of the first, whatever has become of it', async () => {
+      const key = newKey();
+      await here.claim(key, { token: 't', incarnation: ONE, event: 'pay' });
+      expect(await there.claim(key, claimOf('refund'))).toEqual(other);
+      await here.settle(key, 't', { kind: 'release' });
+      expect(await there.claim(key, claimOf('refund'))).toEqual(other);
+      expect(await there.claim(key, claimOf('pay'))).toEqual({ status: 'run', attempt: 2 });
+      await there.settle(key, 'u', { kind: 'answer', body: '"paid"' });
+      expect(await here.claim(key, claimOf('refund'))).toEqual(other);
+      expect(await here.claim(key, claimOf('pay'))).toEqual({ status: 'answered', body: '"paid"' });
+    });
+
+    it('knows it of what happened and has no answer', async () => {
+      const key = newKey();
+      await here.claim(key, { token: 't', incarnation: ONE, event: 'pay' });
+      await here.settle(key, 't', { kind: 'applied' });
+      expect(await there.claim(key, claimOf('refund'))).toEqual(other);
+      expect(await there.claim(key, claimOf('pay'))).toEqual({ status: 'applied' });
+    });
+
+    it('takes it for the new event if the first certainly did not run, or its window has passed', async () => {
+      const key = newKey();
+      await here.claim(key, { token: 't', incarnation: ONE, event: 'pay' });
+      await here.settle(key, 't', { kind: 'forget' });
+      expect(await there.claim(key, claimOf('refund'))).toEqual({ status: 'run', attempt: 1 });
+      expect(await here.claim(key, claimOf('pay'))).toEqual(other);
+      const late = newKey();
+      await stores.hasty.claim(late, { token: 't', incarnation: ONE, event: 'pay' });
+      await eventually(async () =>
+        expect(await stores.hasty.claim(late, claimOf('refund'))).toEqual({ status: 'run', attempt: 1 }),
+      );
+    });
+
+    it('takes the record of a node that knows no events, and gives its own to one', async () => {
+      const key = newKey();
+      await answer(key, '"of before"');
+      expect(await there.claim(key, claimOf('pay'))).toEqual({ status: 'answered', body: '"of before"' });
+      const own = newKey();
+      await here.claim(own, { token: 't', incarnation: ONE, event: 'pay' });
+      await here.settle(own, 't', { kind: 'answer', body: '"ours"' });
+      expect(await there.claim(own, claimOf(undefined))).toEqual({ status: 'answered', body: '"ours"' });
+    });
+  });
+
   describe('when a request may run again', () => {
     it('counts what may have run, and not what certainly did not', async () => {
       const key = newKey();
@@ -195,6 +243,34 @@ describe.each(Object.entries(REQUEST_STORES))('requests in %s', (name, create) =
       finish(valueOf({ n: 1 }));
       expect(await Promise.all(answers)).toEqual([{ n: 1 }, { n: 1 }, { n: 1 }, { n: 1 }]);
       expect(runs).toBe(1);
+    });
+
+    const runners = (): [RequestRunner, RequestRunner] => [runnerOf(here, ONE), runnerOf(there, TWO)];
+
+    it('refuses a request whose id is used for another event, while that runs and afterwards', async () => {
+      const key = newKey();
+      const [one, two] = runners();
+      let finish: (answer: RequestAnswer) => void = () => undefined;
+      const begun = new Promise<void>((resolve) => {
+        const work = (): Promise<RequestAnswer> => {
+          resolve();
+          return new Promise((settle) => (finish = settle));
+        };
+        void one.run(key, work, 'pay').catch(() => undefined);
+      });
+      await begun;
+      const never = (): Promise<RequestAnswer> => Promise.reject(new Error('must not run'));
+      const areRefused = async (): Promise<void> => {
+        for (const runner of [one, two])
+          await expect(runner.run(key, never, 'refund')).rejects.toMatchObject({
+            code: 'BAD_REQUEST',
+            retryable: false,
+          });
+      };
+      await areRefused();
+      finish(valueOf('paid'));
+      expect(await two.run(key, never, 'pay')).toBe('paid');
+      await areRefused();
     });
 
     it('runs again, as attempt 2, when the claimant is dead', async () => {

@@ -10,12 +10,14 @@ import {
   type Settlement,
 } from '../requests/request-store.js';
 
-type Entry = { readonly at: number } & (
+type Entry = { readonly at: number; readonly event: string | undefined } & (
   | { readonly kind: 'claim'; readonly token: string; readonly incarnation: Incarnation; readonly attempt: number }
   | { readonly kind: 'answer'; readonly body: string }
   | { readonly kind: 'applied' }
   | { readonly kind: 'release'; readonly attempt: number }
 );
+
+type Claimed = Extract<Entry, { kind: 'claim' }>;
 
 interface Principal {
   /** By device and id. In the order of `at`, because each change moves an entry to the end. */
@@ -51,17 +53,18 @@ export class MemoryRequestStore implements RequestStore {
     const principal = this.#principals.get(key.principalId);
     const found = principal?.entries.get(nameOf(key));
     if (!principal || found?.kind !== 'claim' || found.token !== token) return Promise.resolve(false);
-    this.#settle(principal, key, found.attempt, settlement);
+    this.#settle(principal, key, found, settlement);
     return Promise.resolve(true);
   }
 
-  #claim(key: RequestKey, { token, incarnation, takeOver }: RequestClaim): ClaimResult {
+  #claim(key: RequestKey, { token, incarnation, event, takeOver }: RequestClaim): ClaimResult {
     const now = this.#clock.now();
     this.#forgetExpired(now);
     const principal = this.#principals.get(key.principalId) ?? newPrincipal();
     this.#forgetExpiredOf(principal, now);
     const found = principal.entries.get(nameOf(key));
     let attempt = 1;
+    if (found?.event !== undefined && event !== undefined && found.event !== event) return { status: 'other-event' };
     if (found?.kind === 'answer') return { status: 'answered', body: found.body };
     if (found?.kind === 'applied') return { status: 'applied' };
     if (found?.kind === 'claim') {
@@ -74,24 +77,24 @@ export class MemoryRequestStore implements RequestStore {
       const [oldest] = principal.entries.values();
       return { status: 'full', retryAfterMs: Math.max((oldest?.at ?? now) + this.#options.windowMs - now, 1) };
     }
-    this.#put(principal, key, { kind: 'claim', token, incarnation, attempt, at: now });
+    this.#put(principal, key, { kind: 'claim', token, incarnation, attempt, event: event ?? found?.event, at: now });
     return { status: 'run', attempt };
   }
 
-  #settle(principal: Principal, key: RequestKey, attempt: number, settlement: Settlement): void {
+  #settle(principal: Principal, key: RequestKey, { attempt, event }: Claimed, settlement: Settlement): void {
     const at = this.#clock.now();
     switch (settlement.kind) {
       case 'forget':
         // An earlier attempt may have run: the next one has to know.
         if (attempt === 1) principal.entries.delete(nameOf(key));
-        else this.#put(principal, key, { kind: 'release', attempt: attempt - 1, at });
+        else this.#put(principal, key, { kind: 'release', attempt: attempt - 1, event, at });
         return;
       case 'release':
-        return this.#put(principal, key, { kind: 'release', attempt, at });
+        return this.#put(principal, key, { kind: 'release', attempt, event, at });
       case 'applied':
-        return this.#put(principal, key, { kind: 'applied', at });
+        return this.#put(principal, key, { kind: 'applied', event, at });
       case 'answer':
-        this.#put(principal, key, { kind: 'answer', body: settlement.body, at });
+        this.#put(principal, key, { kind: 'answer', body: settlement.body, event, at });
         return this.#keepAnswer(principal, key, Buffer.byteLength(settlement.body));
     }
   }
@@ -131,7 +134,7 @@ export class MemoryRequestStore implements RequestStore {
   #dropAnswer(principal: Principal, name: string): void {
     this.#forgetAnswer(principal, name);
     const entry = principal.entries.get(name);
-    if (entry?.kind === 'answer') principal.entries.set(name, { kind: 'applied', at: entry.at });
+    if (entry?.kind === 'answer') principal.entries.set(name, { kind: 'applied', event: entry.event, at: entry.at });
   }
 
   #forgetAnswer(principal: Principal, name: string): void {

@@ -26,10 +26,10 @@ export class RedisRequestStore implements RequestStore {
     this.#options = options;
   }
 
-  async claim(key: RequestKey, { token, incarnation, takeOver }: RequestClaim): Promise<ClaimResult> {
+  async claim(key: RequestKey, { token, incarnation, event, takeOver }: RequestClaim): Promise<ClaimResult> {
     const bounds = [String(this.#options.windowMs), String(MAX_REQUESTS_IN_WINDOW)];
     const replaced = [takeOver?.token ?? '', takeOver?.mayHaveRun === true ? '1' : '0'];
-    const args = [requestField(key.device, key.id), token, incarnation, ...bounds, ...replaced];
+    const args = [requestField(key.device, key.id), token, incarnation, ...bounds, ...replaced, event ?? ''];
     return toResult((await this.#redis.run(CLAIM, this.#keys(key).slice(0, 2), args)) as unknown[]);
   }
 
@@ -58,6 +58,7 @@ function toResult([status, first, second]: unknown[]): ClaimResult {
     case 'answered':
       return { status, body: String(first) };
     case 'applied':
+    case 'other-event':
       return { status };
     case 'full':
       return { status, retryAfterMs: Number(first) };

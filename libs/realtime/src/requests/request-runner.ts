@@ -31,8 +31,14 @@ export interface RequestAnswer {
 export type RequestWork = (attempt: number) => Promise<RequestAnswer>;
 
 interface Running {
+  readonly event: string | undefined;
   readonly ack: Promise<unknown>;
   readonly startedAt: number;
+}
+
+interface Requested {
+  readonly key: RequestKey;
+  readonly event: string | undefined;
 }
 
 /** Between two looks at another node's claim, in milliseconds: from the first to the last of them. */
@@ -55,17 +61,18 @@ export class RequestRunner {
 
   /**
    * Resolves with the ack of the one run, `{ error }` included. Rejects with `UNAVAILABLE` (nothing ran), `TIMEOUT` (it still
-   * runs elsewhere), `RATE_LIMITED` (too many in the window), `ALREADY_APPLIED` (it ran, the answer is gone).
+   * runs elsewhere), `RATE_LIMITED` (too many in the window), `ALREADY_APPLIED` (it ran, the answer is gone), `BAD_REQUEST` (the
+   * id was used for another event).
    */
-  run(key: RequestKey, work: RequestWork): Promise<unknown> {
+  run(key: RequestKey, work: RequestWork, event?: string): Promise<unknown> {
     this.prune();
     const name = JSON.stringify([key.principalId, key.device, key.id]);
     const found = this.running.get(name);
-    if (found) return found.ack;
+    if (found) return found.event === event ? found.ack : Promise.reject(otherEvent());
     const end = (): void => {
       if (this.running.get(name) === running) this.running.delete(name);
     };
-    const running: Running = { ack: this.claimed(key, work, end), startedAt: this.deps.clock.now() };
+    const running: Running = { event, ack: this.claimed({ key, event }, work, end), startedAt: this.deps.clock.now() };
     this.running.set(name, running);
     return running.ack;
   }
@@ -76,11 +83,12 @@ export class RequestRunner {
     for (const end of [...this.pauses]) end();
   }
 
-  private async claimed(key: RequestKey, work: RequestWork, end: () => void): Promise<unknown> {
+  private async claimed(request: Requested, work: RequestWork, end: () => void): Promise<unknown> {
+    const { key } = request;
     const token = randomId();
     let attempt: number;
     try {
-      const result = await this.claim(key, token);
+      const result = await this.claim(request, token);
       if (result.status !== 'run') {
         end();
         return JSON.parse(result.body);
@@ -97,19 +105,23 @@ export class RequestRunner {
     return ack;
   }
 
-  private async claim(key: RequestKey, token: string): Promise<Extract<ClaimResult, { status: 'run' | 'answered' }>> {
+  private async claim(
+    { key, event }: Requested,
+    token: string,
+  ): Promise<Extract<ClaimResult, { status: 'run' | 'answered' }>> {
     const { clock, store, waitMs } = this.deps;
     const endsAt = clock.now() + waitMs;
     let takeOver: TakeOver | undefined;
     for (let pauseMs = FIRST_PAUSE_MS; ;) {
       const incarnation = await this.own();
-      const result = await store.claim(key, { token, incarnation, takeOver }).catch((error: unknown) => {
+      const result = await store.claim(key, { token, incarnation, event, takeOver }).catch((error: unknown) => {
         // Nobody runs it, but the storage may have taken the claim before the answer was lost.
         void this.settleLater(key, token, { kind: 'forget' });
         throw error;
       });
       if (result.status === 'run' || result.status === 'answered') return result;
       if (result.status === 'applied') throw new RealtimeError('ALREADY_APPLIED');
+      if (result.status === 'other-event') throw otherEvent();
       if (result.status === 'full') {
         throw new RealtimeError('RATE_LIMITED', 'Too many requests', { retryAfterMs: result.retryAfterMs });
       }
@@ -173,4 +185,8 @@ export class RequestRunner {
       this.running.delete(name);
     }
   }
+}
+
+function otherEvent(): RealtimeError {
+  return new RealtimeError('BAD_REQUEST', 'The id of this request was used for another event');
 }

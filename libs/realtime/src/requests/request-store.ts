@@ -13,6 +13,8 @@ export interface RequestClaim {
   /** Random for each claim: only its owner may settle it. */
   readonly token: string;
   readonly incarnation: Incarnation;
+  /** What the request is sent to. Of one id it is always the same; absent, here or in the record (older nodes): not compared. */
+  readonly event?: string | undefined;
   /** Replaces the claim of this token, if it is still the one that holds. */
   readonly takeOver?: TakeOver | undefined;
 }
@@ -31,6 +33,8 @@ export type ClaimResult =
   | { readonly status: 'answered'; readonly body: string }
   /** It ran, and its answer is not kept (any more). */
   | { readonly status: 'applied' }
+  /** The id was used for another event. */
+  | { readonly status: 'other-event' }
   /** The principal has too many requests in the window. */
   | { readonly status: 'full'; readonly retryAfterMs: number };
 

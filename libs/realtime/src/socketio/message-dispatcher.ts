@@ -176,8 +176,9 @@ export class MessageDispatcher {
     const { connection } = session;
     if (!runner || !connection) return this.runAll(session, message, data);
     const key = { principalId: connection.principal.id, device: connection.device, id };
+    const { event } = message;
     try {
-      message.ack?.(await runner.run(key, (attempt) => this.answerOf(session, message.event, { key, attempt, data })));
+      message.ack?.(await runner.run(key, (attempt) => this.answerOf(session, event, { key, attempt, data }), event));
     } catch (error) {
       this.fail(session, message, error);
     }

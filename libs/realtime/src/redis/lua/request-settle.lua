@@ -23,7 +23,7 @@ if token ~= ARGV[2] then return 0 end
 
 if ARGV[3] == 'forget' then
   if attempt == '1' then
-    redis.call('HDEL', KEYS[1], ARGV[1])
+    redis.call('HDEL', KEYS[1], ARGV[1], 'e' .. ARGV[1])
     redis.call('ZREM', KEYS[2], ARGV[1])
   else
     -- An earlier attempt may have run: the next one has to know.
