@@ -70,6 +70,28 @@ describe('when a message holds what a client sent', () => {
   it.each([
     ['a text', 'x\ny', 'x\\ny'],
     ['nothing', undefined, 'undefined'],
-    ['an object without a prototype', Object.create(null), 'something that cannot be printed'],
+    ['an object without a prototype', Object.create(null), '[Object: null prototype] {}'],
+    [
+      'an object of another service',
+      { code: 'E1', message: 'x\r\n[Nest] forged' },
+      "{ code: 'E1', message: 'x\\r\\n[Nest] forged' }",
+    ],
+    [
+      'an object whose getters throw',
+      {
+        get message(): string {
+          throw new Error('no');
+        },
+      },
+      '{ message: [Getter] }',
+    ],
   ])('prints %s', (_name, thrown, expected) => expect(stackOf(thrown)).toBe(expected));
+
+  it('cuts objects that hold much, or themselves', () => {
+    const much: Record<string, unknown> = { list: Array.from({ length: 10_000 }, () => 'y'.repeat(10_000)) };
+    much['self'] = much;
+    const text = stackOf(much);
+    expect(text).toMatch(/^.* list: \[ 'yyy/);
+    expect(text.length).toBeLessThan(1_100);
+  });
 });

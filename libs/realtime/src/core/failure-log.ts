@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { Clock } from './clock.js';
 import { onOneLine, printable } from './printable.js';
 import { QuietKinds } from './quiet-kinds.js';
@@ -33,7 +34,7 @@ export class FailureLog {
 /** On one line each. Never throws: an app may throw things whose `stack` or `toString` do. */
 function describe(error: unknown): { message: string; frames: readonly string[] } {
   try {
-    if (!(error instanceof Error)) return { message: shorten(String(error)), frames: [] };
+    if (!(error instanceof Error)) return { message: shorten(textOf(error)), frames: [] };
     const stack = String(error.stack ?? error);
     const end = endOfMessage(stack, error.message);
     const frames = stack.slice(end).split('\n').slice(1);
@@ -42,6 +43,22 @@ function describe(error: unknown): { message: string; frames: readonly string[] 
     return { message: 'something that cannot be printed', frames: [] };
   }
 }
+
+/** What was thrown and is no error: other services throw plain objects, for example, which say nothing as strings. */
+function textOf(thrown: unknown): string {
+  if (typeof thrown !== 'object' || thrown === null) return String(thrown);
+  return inspect(thrown, INSPECTED);
+}
+
+/** Calls no code of the thing: neither getters nor its own `inspect`. */
+const INSPECTED = {
+  depth: 3,
+  maxArrayLength: 20,
+  maxStringLength: MAX_MESSAGE,
+  breakLength: Infinity,
+  compact: true,
+  customInspect: false,
+} as const;
 
 /** Lines of the message are no frames, however much they look like them. */
 function endOfMessage(stack: string, message: string): number {
