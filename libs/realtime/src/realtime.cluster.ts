@@ -69,14 +69,26 @@ export class ClusterParts {
     });
   }
 
-  /** Loads the command log and takes the lease. Without Redis the node serves what it can, and catches up when it is back. */
+  /**
+   * Loads the command log and takes the lease. Without Redis, or with one that refuses, the node serves what it can, and catches
+   * up later. Rejects if Redis refuses and is required.
+   */
   async join(): Promise<void> {
-    const { bus } = this.context.engine;
+    const { engine, note } = this.context;
+    const { bus } = engine;
     this.stopListening = bus.onState((state) => {
       if (state === 'up') this.rejoin();
     });
     const joined = Promise.all([this.follower.ready(), this.older?.ready(), this.nodes.start()]);
-    if (bus.state === 'up') await Promise.all([joined, this.requests.ready()]);
+    const isUp = bus.state === 'up';
+    const served = engine.untilServed(isUp ? Promise.all([joined, this.requests.ready()]) : joined);
+    if (!isUp) return void served.catch(note);
+    try {
+      await served;
+    } catch (error) {
+      this.leave().catch(note);
+      throw error;
+    }
   }
 
   async leave(): Promise<void> {

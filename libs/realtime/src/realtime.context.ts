@@ -49,6 +49,11 @@ export class NodeContext {
 
   /** Expected while the engine is away: counted there and said once, so only for those who debug. */
   readonly note = (error: unknown): void => {
-    this.logger.debug(onOneLine(error instanceof Error ? error.message : String(error)));
+    this.logger.debug(onOneLine(error instanceof Error ? `${error.message}${causeOf(error)}` : String(error)));
   };
+}
+
+/** Our own messages are made for clients: what the server said stands in the cause. */
+function causeOf({ cause }: Error): string {
+  return cause instanceof Error ? `: ${cause.message}` : '';
 }

@@ -23,6 +23,10 @@ export interface Engine extends Lifecycle {
   readonly rates: RateStore;
   readonly requests: RequestStore;
   readonly log: RoomLog;
+  /** Boot went on without something that the server refuses, and still does. */
+  readonly isRefused: boolean;
+  /** Resolves when the task is done, or when the server refuses it and is not required. Rejects if it is required. */
+  untilServed(task: Promise<unknown>): Promise<void>;
   /** Socket.IO's own cluster adapter; undefined in memory, where Socket.IO's default serves. */
   readonly socketIoAdapter: unknown;
 }

@@ -18,7 +18,7 @@ export function createHealthSource(runtime: RealtimeRuntime): HealthSource {
     },
     get redis(): RedisHealth {
       if (!options.redis) return { state: 'off' };
-      const isUp = engine.bus.state === 'up';
+      const isUp = engine.bus.state === 'up' && !engine.isRefused;
       return { state: isUp ? 'up' : 'degraded', roundTripMs: engine.bus.roundTripMs };
     },
     get eventLoopLagMs() {

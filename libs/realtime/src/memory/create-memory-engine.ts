@@ -30,6 +30,8 @@ export function createMemoryEngine({ clock, commandLog, requests }: MemoryEngine
     requests: new MemoryRequestStore(requests, clock),
     log: new MemoryRoomLog(bus, clock),
     socketIoAdapter: undefined,
+    isRefused: false,
+    untilServed: async (task: Promise<unknown>) => void (await task),
     ready: () => bus.ready(),
     close: () => bus.close(),
   };

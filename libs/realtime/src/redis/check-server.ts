@@ -30,8 +30,11 @@ async function checkShard(
       ...versionWarnings(String(info), options),
       ...skewWarnings(time, unixNow),
     ];
-  } catch {
-    return [];
+  } catch (error) {
+    const isForbidden = error instanceof Error && error.message.startsWith('NOPERM');
+    return isForbidden
+      ? [`Redis tells this user nothing about itself (${error.message}): failovers are not noticed; allow +info`]
+      : [];
   }
 }
 

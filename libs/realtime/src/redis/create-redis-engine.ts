@@ -39,10 +39,14 @@ export function createRedisEngine(options: RedisOptions, { clock, metrics, comma
     requests: new RedisRequestStore(connection, requests),
     log: new RedisRoomLog(connection, connection.options.maxMessageBytes),
     socketIoAdapter: adapter.factory,
+    get isRefused() {
+      return connection.refusals.isRefused;
+    },
+    untilServed: (task: Promise<unknown>) => connection.refusals.untilServed(task),
     /** Rejects only with `required`: otherwise the node runs degraded until Redis is there. */
     async ready(): Promise<void> {
       await connection.ready();
-      if (connection.isUp) await bus.ready();
+      if (connection.isUp) await connection.refusals.untilServed(bus.ready());
     },
     async close(): Promise<void> {
       await bus.close();

@@ -173,6 +173,7 @@ export class RedisBus implements ClusterBus {
   }
 
   #refused(error: unknown): void {
+    this.#connection.refusals.note(error);
     this.#connection.metrics.dropped('bus-subscribe-refused');
     // A broken connection comes back by itself; a refusal (ACL) is said aloud and tried again with a new one.
     if (this.#link.client === undefined) return;

@@ -9,6 +9,7 @@ import { RedisLink } from './redis-link.js';
 import { resolveRedisOptions, type RedisOptions, type ResolvedRedisOptions } from './redis-options.js';
 import { RedisUnavailableError } from './redis-unavailable-error.js';
 import { checkServer } from './check-server.js';
+import { Refusals } from './refusals.js';
 import type { RedisScript, ScriptRunner } from './script-runner.js';
 import type { WireClient, WireClients, WireCommand } from './wire-client.js';
 
@@ -37,6 +38,8 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
   readonly logger: RealtimeLogger;
   /** Makes clients of this Redis, also for other connections to it: what they know of it is shared. */
   readonly clients: WireClients;
+  /** What the server says no with, and how long boot waits for it. */
+  readonly refusals: Refusals;
   readonly #pending: PendingCommands;
   readonly #bundles = new PublishBundles((channel, message) => this.command('PUBLISH', channel, message));
   readonly #link: RedisLink;
@@ -55,6 +58,9 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
     this.clock = deps.clock ?? systemClock;
     this.metrics = deps.metrics ?? noMetrics;
     this.logger = deps.logger ?? noLogger;
+    const { connectTimeoutMs, required } = this.options;
+    const { clock, logger, address } = this;
+    this.refusals = new Refusals({ clock, logger, address, connectTimeoutMs, required });
     this.#pending = new PendingCommands({
       clock: this.clock,
       timeoutMs: this.options.commandTimeoutMs,
@@ -148,8 +154,11 @@ export class RedisConnection implements ScriptRunner, Lifecycle {
 
   /** A demoted master: the address may lead to another server by now. */
   #refused(client: WireClient, error: unknown): void {
+    this.refusals.note(error);
     const isDemoted = error instanceof Error && error.message.startsWith('READONLY');
-    if (isDemoted && this.#link.client === client) this.#link.replace();
+    if (!isDemoted || this.#link.client !== client) return;
+    this.#tellDown(error);
+    this.#link.replace();
   }
 
   #open(): Promise<void> {

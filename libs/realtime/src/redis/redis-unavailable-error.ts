@@ -1,7 +1,8 @@
 import { RealtimeError } from '../core/realtime-error.js';
 
-/** Reply errors that say "not now", not "wrong": the same command may succeed later or on another server. */
-const TRANSIENT_REPLY = /^(OOM|LOADING|READONLY|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|MISCONF|BUSY)\b/;
+/** Reply errors that say "not now" or "not you", not "wrong": the same command may succeed later or on another server. */
+const TRANSIENT_REPLY =
+  /^(OOM|LOADING|READONLY|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|MISCONF|BUSY|NOPERM|NOAUTH)\b/;
 
 /** `UNAVAILABLE`, retryable. `maybeWritten`: the command had been sent, so it may have been carried out. */
 export class RedisUnavailableError extends RealtimeError {
@@ -22,7 +23,8 @@ export function fromReplyError(error: unknown): RealtimeError {
   return new RedisUnavailableError({ maybeWritten: true, cause: error });
 }
 
-function isReplyError(error: unknown): boolean {
+/** What the server itself answered, not the connection. */
+export function isReplyError(error: unknown): error is Error {
   // By shape: the user's copy of node-redis may not be ours. Reply errors carry Redis' upper-case code first.
   return error instanceof Error && /^-?[A-Z][A-Z0-9_]+\b/.test(error.message);
 }

@@ -4,8 +4,11 @@
 -- Returns { epoch, top offset, entries '<offset>:<JSON>' }; an offset of another epoch reads from the beginning.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local server = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
-if redis.call('HGET', KEYS[1], 'server') ~= server then
+-- ACL without +info: no failover is noticed.
+local info = redis.pcall('INFO', 'replication')
+local server = type(info) == 'string' and string.match(info, 'master_replid:(%x+)') or ''
+local counted = redis.call('HGET', KEYS[1], 'server')
+if not counted or (server ~= '' and counted ~= server) then
   redis.call('HSET', KEYS[1], 'server', server, 'epoch', ARGV[4])
 end
 for _, expired in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 200)) do

@@ -8,10 +8,13 @@
 -- Returns { server id, 'held' | 'lost' | 'look', epoch, offset, lapsed incarnations }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local server = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+-- ACL without +info: no failover is noticed.
+local info = redis.pcall('INFO', 'replication')
+local server = type(info) == 'string' and string.match(info, 'master_replid:(%x+)') or ''
 
 -- Another server may have lost the log's last entries: positions of its past cannot be trusted.
-if redis.call('HGET', KEYS[5], 'server') ~= server then
+local counted = redis.call('HGET', KEYS[5], 'server')
+if not counted or (server ~= '' and counted ~= server) then
   redis.call('HSET', KEYS[5], 'server', server, 'epoch', ARGV[4])
 end
 local meta = redis.call('HMGET', KEYS[5], 'epoch', 'offset')
