@@ -137,7 +137,7 @@ export class RoomPresence implements RoomObserver {
       if (!page.users) return { ...page, count: page.count ?? this.count };
       users.push(...page.users);
       cursor = page.next;
-    } while (cursor !== undefined);
+    } while (cursor);
     // The first page's version: what changed while the others were read comes again as a diff.
     return { ...first, count: users.length, users };
   }
