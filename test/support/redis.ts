@@ -52,7 +52,8 @@ const ATTEMPTS = 20;
 
 /** A private server without persistence. Rejects if there is no redis-server (`REDIS_SERVER`, then PATH). */
 export async function startRedis(options: RedisServerOptions = {}): Promise<TestRedis> {
-  const dir = options.isPersistent || options.replicaOf ? await mkdtemp(join(tmpdir(), 'redis-')) : undefined;
+  // What a replica copies is written there, too: not into the working directory.
+  const dir = await mkdtemp(join(tmpdir(), 'redis-'));
   const files: ServerFiles = { args: argumentsOf(options, dir), dir };
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
@@ -71,24 +72,25 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Test
 interface ServerFiles {
   readonly args: readonly string[];
   /** Its own, removed with it. */
-  readonly dir: string | undefined;
+  readonly dir: string;
 }
 
-function argumentsOf(options: RedisServerOptions, dir: string | undefined): string[] {
+function argumentsOf(options: RedisServerOptions, dir: string): string[] {
   const { args = [], isPersistent = false, replicaOf } = options;
   // A replica is served at once: by default the master waits five seconds for more of them.
   const common = ['--bind', '127.0.0.1', '--save', '', '--repl-diskless-sync-delay', '0'];
   return [
     ...common,
     ...(isPersistent ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no']),
-    ...(dir === undefined ? [] : ['--dir', dir]),
+    '--dir',
+    dir,
     ...(replicaOf === undefined ? [] : ['--replicaof', '127.0.0.1', String(replicaOf)]),
     ...args,
   ];
 }
 
 async function removeFiles({ dir }: ServerFiles): Promise<void> {
-  if (dir !== undefined) await rm(dir, { recursive: true, force: true });
+  await rm(dir, { recursive: true, force: true, maxRetries: 3 });
 }
 
 export interface SharedRedis extends AsyncDisposable {
