@@ -45,11 +45,14 @@ export interface Connected extends Disposable {
   readonly tcp: NetSocket;
 }
 
+/** A test that takes long would find pings among its frames, and its clients answer none. */
+const NEVER = { intervalMs: 3_600_000, timeoutMs: 3_600_000 };
+
 export async function wireApp(
   realtime: Partial<RealtimeOptions> = {},
   providers: readonly Type[] = [],
 ): Promise<WireApp> {
-  const app = await bootApp({ providers: [WireGateway, ...providers], realtime });
+  const app = await bootApp({ providers: [WireGateway, ...providers], realtime: { heartbeat: NEVER, ...realtime } });
   const gateway = app.app.get(WireGateway);
   return {
     app,
