@@ -36,7 +36,7 @@ export class RealtimeClient<Contract = unknown> {
   readonly #events = new Emitter();
   readonly #positions: ReturnType<PositionStore> | undefined;
   readonly #options: RealtimeClientOptions;
-  /** Who is signed in, as far as the app says. */
+  /** The user who is signed in, as far as the app says. */
   #claimed: string | undefined;
 
   constructor(url: string, options: RealtimeClientOptions) {

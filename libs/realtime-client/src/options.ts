@@ -47,7 +47,7 @@ export interface RealtimeClientOptions {
    */
   getToken: () => string | undefined | Promise<string | undefined>;
   /**
-   * Who is signed in, by the id that the server knows the user by. What the server says (`hello.userRoom`) decides; this is
+   * The user who is signed in, by the id that the server knows the user by. What the server says (`hello.userRoom`) decides; this is
    * for what is queued before the first connection, and for namespaces in which the server does not say. Without either,
    * nothing that waits is sent on another connection, and nothing is stored. Default: unknown.
    */

@@ -15,7 +15,7 @@ export interface Checks {
   readonly revocations: Revocations;
 }
 
-/** Who connects, by the app's check and by what was revoked. Rejects with the refusal. */
+/** Finds out who connects, by the app's check and by what was revoked. Rejects with the refusal. */
 export async function askWho(attempt: ConnectAttempt, options: OpenOptions, checks: Checks): Promise<Credentials> {
   const { authenticator, revocations } = checks;
   if (!attempt.isOpen) throw new RealtimeError('UNAVAILABLE', 'The connection left while it waited');

@@ -30,7 +30,7 @@ const RETRY_SPREAD_MS = 4_000;
  * Lets a bounded number of handshakes ask the app's checks and the cluster's store at a time; the others wait. Addresses take turns,
  * so that one which asks for thousands does not keep others waiting; those of one address begin in order of arrival. So a storm
  * is slow instead of failing: each check has its deadline for itself, and what it asks is not asked by thousands at once.
- * Whoever waits too long is told to come back. One timer for all that wait, none while nobody does.
+ * A client that waits too long is told to come back. One timer for all that wait, none while nobody does.
  */
 export class HandshakeQueue {
   /** Those who have waited longest first. */

@@ -38,8 +38,21 @@ export class AllNamespaces {
 }
 
 function handle(namespace: Namespace, { admit, serve, undo }: SocketHandlers): void {
-  // A child has the app's middlewares from its pattern's namespace by now.
-  (namespace as unknown as { readonly _fns: unknown[] })._fns.unshift(admit);
+  useFirst(namespace, admit);
   namespace.on('connection', serve);
   onRemoved(namespace, undo);
+}
+
+/**
+ * A child has the app's middlewares from its pattern's namespace by now.
+ * @throws Error if Socket.IO keeps middlewares in another way: at boot, as the server's own namespace is the first
+ */
+function useFirst(namespace: Namespace, admit: SocketHandlers['admit']): void {
+  namespace.use(admit);
+  const { _fns: middlewares } = namespace as unknown as { readonly _fns?: unknown[] };
+  if (!Array.isArray(middlewares) || middlewares.at(-1) !== admit)
+    throw new Error(
+      'RealtimeModule cannot put authentication before other middlewares: this version of socket.io has no Namespace._fns',
+    );
+  middlewares.unshift(middlewares.pop());
 }

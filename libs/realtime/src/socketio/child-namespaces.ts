@@ -30,7 +30,7 @@ interface ServerInternals {
 /** Beyond its types. */
 interface ChildInternals {
   /** Sockets whose middlewares have not passed yet. */
-  readonly _preConnectSockets: ReadonlyMap<string, Socket>;
+  readonly _preConnectSockets?: ReadonlyMap<string, Socket>;
 }
 
 interface Child {
@@ -78,7 +78,7 @@ export class ChildNamespaces {
 
   constructor(private readonly deps: ChildNamespacesDeps) {}
 
-  /** Whoever made it, a client or server code. Other namespaces are left alone. */
+  /** A client or server code has made it. Other namespaces are left alone. */
   adopt(server: Server, namespace: Namespace): void {
     const { parentNsps } = internalsOf(server);
     const parent = [...parentNsps.values()].find(({ children }) => children.has(namespace));
@@ -155,8 +155,9 @@ export class ChildNamespaces {
   }
 }
 
+/** Never, where this version of Socket.IO does not say who is connecting: then it stays. */
 function isEmpty({ namespace, internals }: Child): boolean {
-  return namespace.sockets.size === 0 && internals._preConnectSockets.size === 0;
+  return namespace.sockets.size === 0 && internals._preConnectSockets?.size === 0;
 }
 
 /** A CONNECT that has found its namespace is among the sockets of that by then: Socket.IO needs some promises for it. */

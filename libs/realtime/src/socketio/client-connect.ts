@@ -81,7 +81,11 @@ const TRIAL = '/nestjs-realtime-trial';
 /** What a client's CONNECT does in a server, without a network. The client has gone by the time anything is answered. */
 function connectTo(server: Server): void {
   const conn = Object.assign(new EventEmitter(), {
-    ...{ id: 'trial', protocol: 4, readyState: 'open', transport: {}, request: { headers: {}, connection: {} } },
+    id: 'trial',
+    protocol: 4,
+    readyState: 'open',
+    transport: {},
+    request: { headers: {}, connection: {} },
     close: () => undefined,
   });
   internalsOf(server).onconnection(conn);
